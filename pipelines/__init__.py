@@ -1,0 +1,1 @@
+"""Jobs: one file each, each a function that the command line calls."""

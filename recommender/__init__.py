@@ -1,0 +1,1 @@
+"""Music recommendation that works for the track nobody has played yet."""

@@ -1,0 +1,1 @@
+"""Tables: ids, tracks, plays, embeddings; no models."""

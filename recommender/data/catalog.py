@@ -1,0 +1,102 @@
+"""The catalog: what is known of every track besides its plays and its sound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from recommender.data.vocabulary import Vocabulary
+from recommender.errors import DataError
+
+TRACK_COLUMNS = ("title", "artist", "album", "duration_s", "path", "released")
+TEXT_COLUMNS = ("title", "artist", "album", "path", "released")
+
+
+@dataclass(frozen=True, eq=False)
+class Catalog:
+    """Tracks in row order.
+
+    Parameters
+    ----------
+    tracks : Vocabulary
+        Kind ``"track"``.
+    table : DataFrame, one row a track in the order of `tracks`
+        Columns `TRACK_COLUMNS`: title, artist, album, path and released (ISO date) are str, ``""`` where unknown;
+        duration_s is float64, NaN where unknown.
+
+    Raises
+    ------
+    DataError
+        If the table's length or columns do not fit.
+    """
+
+    tracks: Vocabulary
+    table: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        if len(self.table) != len(self.tracks):
+            raise DataError(f"the track table has {len(self.table)} rows for {len(self.tracks)} track ids")
+        if tuple(self.table.columns) != TRACK_COLUMNS:
+            raise DataError(f"the track table has columns {list(self.table.columns)}, expected {list(TRACK_COLUMNS)}")
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame) -> Catalog:
+        """Build a catalog from a frame with an ``item_id`` column and any of `TRACK_COLUMNS`.
+
+        Missing columns and values become unknown; rows keep their order; other columns are left out.
+        """
+        if "item_id" not in frame.columns:
+            raise DataError(f"a track table needs an item_id column, found {list(frame.columns)}")
+        table = pd.DataFrame(index=range(len(frame)))
+        for column in TRACK_COLUMNS:
+            if column == "duration_s":
+                values = frame[column] if column in frame.columns else np.nan
+                table[column] = np.asarray(
+                    pd.to_numeric(
+                        pd.Series(values, index=range(len(frame))) if np.isscalar(values) else values, errors="coerce"
+                    ),
+                    dtype=float,
+                )
+            elif column in frame.columns:
+                table[column] = frame[column].fillna("").astype(str).to_numpy(dtype=object)
+            else:
+                table[column] = ""
+        return cls(Vocabulary("track", tuple(frame["item_id"].astype(str))), table)
+
+    @classmethod
+    def of_ids(cls, ids: tuple[str, ...]) -> Catalog:
+        """Build a catalog of tracks of which only the id is known; the id serves as the title."""
+        return cls.from_frame(pd.DataFrame({"item_id": list(ids), "title": list(ids)}, dtype=object))
+
+    def __len__(self) -> int:
+        return len(self.tracks)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the table with a leading ``item_id`` column; `from_frame` reads it back."""
+        frame = self.table.copy()
+        frame.insert(0, "item_id", list(self.tracks.ids))
+        return frame
+
+    def select(self, rows: npt.NDArray[np.integer]) -> Catalog:
+        """Return the catalog of the given rows, in their order."""
+        table = self.table.iloc[rows].reset_index(drop=True)
+        return Catalog(Vocabulary("track", tuple(self.tracks.ids_of(rows))), table)
+
+    def artist_codes(self) -> npt.NDArray[np.int32]:
+        """Return one code an artist, shape (n_tracks,), int32, from 0.
+
+        Artists are compared without regard to case. A track without an artist gets a code of its own: two unknown
+        artists are not the same artist.
+        """
+        artist = self.table["artist"].str.casefold().str.strip().to_numpy(dtype=object)
+        keys = np.where(artist == "", [f"\0{row}" for row in range(len(self))], artist)
+        return pd.factorize(keys)[0].astype(np.int32)
+
+    def label(self, row: int) -> str:
+        """Return ``Artist - Title``, or what is known of it."""
+        artist, title = str(self.table["artist"].iloc[row]), str(self.table["title"].iloc[row])
+        title = title or self.tracks.ids[row]
+        return f"{artist} - {title}" if artist and artist != title else title

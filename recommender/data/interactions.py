@@ -1,0 +1,102 @@
+"""Who played what, how much, and when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import sparse
+
+from recommender.data.vocabulary import Vocabulary
+from recommender.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Interactions:
+    """Rows of (user, track, weight, time).
+
+    Parameters
+    ----------
+    users, tracks : Vocabulary
+    user_rows, track_rows : ndarray, shape (n,), int32
+    weights : ndarray, shape (n,), float32
+        Plays, >= 0. Weight 0 means heard and skipped: the track counts as heard and exposed, not as liked.
+    times : ndarray, shape (n,), datetime64[s]
+        UTC; NaT where unknown.
+
+    Raises
+    ------
+    DataError
+        If lengths differ, a row is out of range, or a weight is negative or not finite.
+    """
+
+    users: Vocabulary
+    tracks: Vocabulary
+    user_rows: npt.NDArray[np.int32]
+    track_rows: npt.NDArray[np.int32]
+    weights: npt.NDArray[np.float32]
+    times: npt.NDArray[np.datetime64]
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.user_rows), len(self.track_rows), len(self.weights), len(self.times)}
+        if len(lengths) != 1:
+            raise DataError(f"interaction columns have different lengths: {sorted(lengths)}")
+        for rows, vocabulary in ((self.user_rows, self.users), (self.track_rows, self.tracks)):
+            if len(rows) and (rows.min() < 0 or rows.max() >= len(vocabulary)):
+                raise DataError(f"an interaction names {vocabulary.kind} row {rows.max()} of {len(vocabulary)}")
+        if not np.all(np.isfinite(self.weights)) or (len(self.weights) and self.weights.min() < 0):
+            raise DataError("interaction weights must be finite and >= 0")
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame, users: Vocabulary, tracks: Vocabulary) -> Interactions:
+        """Build from a frame with user_id, item_id, weight and timestamp (datetime64, UTC, NaT where unknown).
+
+        Rows whose user or track is in no vocabulary are left out.
+        """
+        user_ids, track_ids = frame["user_id"].to_numpy(dtype=object), frame["item_id"].to_numpy(dtype=object)
+        kept = users.known(user_ids) & tracks.known(track_ids)
+        return cls(
+            users,
+            tracks,
+            users.rows(user_ids[kept], unknown="raise"),
+            tracks.rows(track_ids[kept], unknown="raise"),
+            frame["weight"].to_numpy(dtype=np.float32)[kept],
+            frame["timestamp"].to_numpy(dtype="datetime64[s]")[kept],
+        )
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def select(self, mask: npt.NDArray[np.bool_]) -> Interactions:
+        """Return the interactions where `mask` (n,) is true; the vocabularies stay."""
+        return Interactions(
+            self.users, self.tracks, self.user_rows[mask], self.track_rows[mask], self.weights[mask], self.times[mask]
+        )
+
+    def to_csr(self) -> sparse.csr_matrix:
+        """Return the plays as a matrix, shape (n_users, n_tracks), float32.
+
+        Weights of the same user and track are added up. A pair that was only ever skipped has no entry; see `heard`.
+        """
+        matrix = self._matrix(self.weights)
+        matrix.eliminate_zeros()
+        return matrix
+
+    def heard(self) -> sparse.csr_matrix:
+        """Return 1 for each pair that was played or skipped, shape (n_users, n_tracks), float32."""
+        matrix = self._matrix(np.ones(len(self), dtype=np.float32))
+        matrix.data[:] = 1
+        return matrix
+
+    def track_evidence(self) -> npt.NDArray[np.int64]:
+        """Return how many users played each track (weight > 0), shape (n_tracks,)."""
+        return np.bincount(self.to_csr().indices, minlength=len(self.tracks)).astype(np.int64)
+
+    def _matrix(self, values: npt.NDArray[np.float32]) -> sparse.csr_matrix:
+        shape = (len(self.users), len(self.tracks))
+        matrix = sparse.coo_matrix((values, (self.user_rows, self.track_rows)), shape=shape).tocsr()
+        matrix.sum_duplicates()
+        matrix.sort_indices()
+        return matrix

@@ -1,0 +1,153 @@
+"""Files that are either whole or absent, and arrays on disk without pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from recommender.errors import ArtifactError, VersionError
+
+Array = npt.NDArray[Any]
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside `path`; on success it becomes `path`, on any error it is gone.
+
+    The content is flushed to disk before the rename, so that after a crash `path` holds the old content or the new.
+
+    Examples
+    --------
+    >>> with atomic_path(tmp / "x.txt") as part:
+    ...     _ = part.write_text("whole")
+    >>> [file.name for file in tmp.iterdir()]
+    ['x.txt']
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=".part-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        part.chmod(0o666 & ~_umask())
+        _flush(part)
+        part.replace(path)
+        _flush(path.parent)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON, whole or not at all."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    with atomic_path(path) as part:
+        part.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises
+    ------
+    ArtifactError
+        If the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ArtifactError(f"{path} is missing") from None
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path} cannot be read as JSON: {error}") from error
+
+
+def save_arrays(path: Path, kind: str, version: str, arrays: Mapping[str, Array], metadata: Any = None) -> None:
+    """Write named arrays to a safetensors file, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+    kind : str
+        What the arrays are, for example ``"factors"``; checked by `load_arrays`.
+    version : str
+        The version of the bundle or model that they belong to; checked by `load_arrays`.
+    arrays : mapping of str to ndarray
+    metadata : JSON value, optional
+    """
+    header = {"kind": kind, "version": version, "metadata": json.dumps(metadata)}
+    with atomic_path(path) as part:
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, part, metadata=header)
+
+
+def load_arrays(path: Path, kind: str, version: str | None) -> tuple[dict[str, Array], Any]:
+    """Read what `save_arrays` wrote.
+
+    Parameters
+    ----------
+    path : Path
+    kind : str
+    version : str or None
+        The version that is expected; None accepts any.
+
+    Returns
+    -------
+    arrays : dict of str to ndarray
+    metadata : JSON value
+
+    Raises
+    ------
+    ArtifactError
+        If the file is missing, damaged or of another kind.
+    VersionError
+        If it belongs to another version; both are named.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = file.metadata() or {}
+            if header.get("kind") != kind:
+                raise ArtifactError(f"{path} holds {header.get('kind')!r}, expected {kind!r}")
+            if version is not None and header["version"] != version:
+                raise VersionError(
+                    f"{path} is of version {header['version']!r}, expected {version!r}: artifacts of two versions "
+                    "cannot be mixed; restore the file or train again"
+                )
+            return {name: file.get_tensor(name) for name in list(file.keys())}, json.loads(header["metadata"])
+    except FileNotFoundError:
+        raise ArtifactError(f"{path} is missing") from None
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise ArtifactError(f"{path} is damaged: {error}") from error
+
+
+def digest_of(*arrays: Array) -> str:
+    """Return a short hexadecimal digest of arrays' contents, dtypes and shapes."""
+    state = hashlib.blake2b(digest_size=8)
+    for array in arrays:
+        state.update(f"{array.dtype}{array.shape}".encode())
+        data = json.dumps(array.tolist()).encode() if array.dtype == object else np.ascontiguousarray(array).tobytes()
+        state.update(data)
+    return state.hexdigest()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

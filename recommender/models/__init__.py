@@ -1,0 +1,1 @@
+"""Collaborative filtering, hearing, and the prior that joins them."""

@@ -1,0 +1,1 @@
+"""Lists that are listened to in order."""

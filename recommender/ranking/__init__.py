@@ -1,0 +1,1 @@
+"""Candidates, the blend, filters and reasons."""

@@ -1,0 +1,1 @@
+"""The recommendation API and its page."""
