@@ -1,0 +1,352 @@
+"""The command line. Each command imports what it needs when it runs, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recommender.errors import FirstListenError
+
+app = typer.Typer(
+    name="firstlisten",
+    help="Music recommendation that works for the track nobody has played yet.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+experiment_app = typer.Typer(help="Experiments on a workspace's own data.", no_args_is_help=True)
+app.add_typer(experiment_app, name="experiment")
+
+WorkspaceArgument = Annotated[Path, typer.Argument(metavar="W", help="The workspace: a folder.")]
+TopOption = Annotated[int, typer.Option(min=1, help="How many tracks.")]
+SeedOption = Annotated[int, typer.Option(help="Same seed, same result.")]
+ConfigOption = Annotated[
+    Path | None, typer.Option(help="Settings in TOML; without it W/firstlisten.toml is read where there is one.")
+]
+
+
+@app.command()
+def demo(
+    workspace: Annotated[Path, typer.Option(help="Where the demo world is built.")] = Path("firstlisten-demo"),
+    serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Serve the page at the end.")] = True,
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+) -> None:
+    """Build the embedded world, train on it, show what was learned, and serve it."""
+    from pipelines import demo as job
+
+    job.run(workspace, serve=serve, port=port)
+
+
+@app.command()
+def ingest(
+    workspace: WorkspaceArgument,
+    music: Annotated[Path | None, typer.Option(metavar="DIR", help="A folder of music.")] = None,
+    listens: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="A listening history of another service; repeatable.")
+    ] = None,
+    interactions: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Table of user_id, item_id[, weight, timestamp].")
+    ] = None,
+    tracks: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Table of item_id[, title, artist, album, duration_s, path].")
+    ] = None,
+    embeddings: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Table of item_id, embedding: used instead of audio.")
+    ] = None,
+) -> None:
+    """Fill or extend a workspace; repeating it adds nothing twice."""
+    from pipelines import console
+    from pipelines import ingest as job
+    from pipelines.workspace import open_workspace
+
+    if not any((music, listens, interactions, tracks, embeddings)):
+        raise typer.BadParameter("nothing to ingest: give --music, --listens, --interactions, --tracks or --embeddings")
+    for path in (music, *(listens or ()), interactions, tracks, embeddings):
+        if path is not None and not path.exists():
+            raise typer.BadParameter(f"{path} does not exist")
+    opened = open_workspace(workspace, create=True)
+    with console.progress("Reading") as bar:
+        report = job.run(
+            opened,
+            music=music,
+            listens=tuple(listens or ()),
+            interactions=interactions,
+            tracks=tracks,
+            embeddings=embeddings,
+            progress=bar,
+        )
+    for line in report.lines:
+        console.out.print(line, markup=False)
+    if report.problems:
+        console.err.print(f"{len(report.problems)} could not be used:")
+        console.warn(report.problems)
+    console.out.print(
+        f"{workspace}: {report.n_tracks} tracks, {report.n_users} users, {report.n_interactions} interactions"
+        + (f"; {report.n_waiting} more name tracks that are not in the catalog" if report.n_waiting else "")
+    )
+
+
+@app.command()
+def analyse(
+    workspace: WorkspaceArgument,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a core.")] = None,
+    retry: Annotated[bool, typer.Option(help="Try files again that failed before.")] = False,
+) -> None:
+    """Decode and embed every new or changed file; resume where it stopped."""
+    from pipelines import train as job
+    from pipelines.workspace import open_workspace
+
+    job.analyse(open_workspace(workspace), workers=workers, retry=retry)
+
+
+@app.command()
+def train(
+    workspace: WorkspaceArgument,
+    config: ConfigOption = None,
+    seed: SeedOption = 0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes for the analysis.")] = None,
+) -> None:
+    """Fit everything that the data allows; the new bundle becomes current if it is no worse."""
+    from pipelines import train as job
+    from pipelines.config import load_settings
+    from pipelines.workspace import open_workspace
+
+    opened = open_workspace(workspace)
+    job.run(opened, load_settings(opened.folder, config), seed=seed, workers=workers)
+
+
+@app.command()
+def evaluate(
+    workspace: WorkspaceArgument,
+    seeds: Annotated[int, typer.Option(min=1, help="Splits to average over.")] = 1,
+    min_users: Annotated[int, typer.Option(min=1, help="Leave out tracks with fewer listeners.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="Write the table to a file too.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Metrics of the current bundle's recipe against the baselines, on plays hidden from it."""
+    from pipelines import evaluate as job
+    from pipelines.config import load_settings
+    from pipelines.workspace import open_workspace
+
+    opened = open_workspace(workspace)
+    job.run(opened, load_settings(opened.folder, config), seeds=seeds, min_users=min_users, out=out)
+
+
+@app.command()
+def recommend(
+    workspace: WorkspaceArgument,
+    user: Annotated[str | None, typer.Option(help="One user's id.")] = None,
+    all_users: Annotated[bool, typer.Option("--all-users", help="Everyone, in blocks.")] = False,
+    history: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Users to fold in: user_id, item_id[, weight].")
+    ] = None,
+    top: TopOption = 20,
+    candidates: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Recommend only these: a table with item_id.")
+    ] = None,
+    include_heard: Annotated[bool, typer.Option("--include-heard", help="Heard tracks too.")] = False,
+    max_per_artist: Annotated[int | None, typer.Option(min=1, help="Most tracks of one artist in a list.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write .parquet, .csv or .jsonl.")] = None,
+) -> None:
+    """Recommendations for one user, for everyone, or for the listeners of a file."""
+    from pipelines import recommend as job
+    from pipelines.workspace import open_workspace
+
+    if (user is not None) + all_users + (history is not None) != 1:
+        raise typer.BadParameter("give exactly one of --user, --all-users and --history")
+    if user is None and out is None:
+        raise typer.BadParameter("lists for several users need --out FILE")
+    job.run(
+        open_workspace(workspace),
+        user=user,
+        history=history,
+        top=top,
+        candidates=candidates,
+        include_heard=include_heard,
+        max_per_artist=max_per_artist,
+        out=out,
+    )
+
+
+@app.command()
+def similar(
+    workspace: WorkspaceArgument,
+    track: Annotated[str, typer.Argument(metavar="TRACK_ID|AUDIO_FILE", help="A track's id, or any audio file.")],
+    top: TopOption = 20,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write .parquet, .csv or .jsonl.")] = None,
+) -> None:
+    """What sounds like a track or a file, with the seconds that match."""
+    from pipelines import recommend as job
+    from pipelines.workspace import open_workspace
+
+    job.similar(open_workspace(workspace), track, top=top, out=out)
+
+
+@app.command()
+def embed(
+    audio: Annotated[list[Path], typer.Argument(metavar="AUDIO...", help="Audio files.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Write .parquet, .csv or .jsonl.")],
+    workspace: Annotated[Path | None, typer.Option(metavar="W", help="Use this workspace's model.")] = None,
+) -> None:
+    """Vectors for any files: one row a clip, and one a track with an empty start_s."""
+    from pipelines import recommend as job
+    from pipelines.workspace import open_workspace
+
+    if workspace is None:
+        raise typer.BadParameter("give --workspace W: a workspace whose bundle holds an audio model")
+    job.embed(open_workspace(workspace), audio, out)
+
+
+@app.command()
+def playlist(
+    workspace: WorkspaceArgument,
+    track: Annotated[list[str] | None, typer.Option(help="A seed track's id; repeatable.")] = None,
+    artist: Annotated[list[str] | None, typer.Option(help="A seed artist; repeatable.")] = None,
+    user: Annotated[str | None, typer.Option(help="Start from this user's taste.")] = None,
+    length: Annotated[int, typer.Option(min=1, help="How many tracks.")] = 25,
+    minutes: Annotated[float | None, typer.Option(min=1, help="At most this long.")] = None,
+    max_per_artist: Annotated[int, typer.Option(min=1, help="Most tracks of one artist.")] = 3,
+    exclude: Annotated[list[str] | None, typer.Option(help="Leave this track out; repeatable.")] = None,
+    unheard: Annotated[bool, typer.Option(help="Only what the user has not heard.")] = False,
+    seed: SeedOption = 0,
+    name: Annotated[str | None, typer.Option(help="The playlist's name.")] = None,
+    absolute: Annotated[bool, typer.Option(help="Absolute paths instead of paths relative to the file.")] = False,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an .m3u8 file.")] = None,
+) -> None:
+    """One playlist from seeds and rules."""
+    from pipelines import playlists as job
+    from pipelines.workspace import open_workspace
+
+    if not (track or artist or user):
+        raise typer.BadParameter("give seeds: --track, --artist or --user")
+    job.build(
+        open_workspace(workspace),
+        tracks=tuple(track or ()),
+        artists=tuple(artist or ()),
+        user=user,
+        length=length,
+        minutes=minutes,
+        max_per_artist=max_per_artist,
+        exclude=tuple(exclude or ()),
+        unheard=unheard,
+        seed=seed,
+        name=name,
+        absolute=absolute,
+        out=out,
+    )
+
+
+@app.command()
+def playlists(
+    workspace: WorkspaceArgument,
+    all_users: Annotated[bool, typer.Option("--all-users", help="A playlist for everyone.")] = False,
+    length: Annotated[int, typer.Option(min=1, help="Tracks in a playlist.")] = 50,
+    seed: SeedOption = 0,
+    absolute: Annotated[bool, typer.Option(help="Absolute paths instead of paths relative to the files.")] = False,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default: W/playlists.")] = None,
+) -> None:
+    """The batch for everyone: one M3U8 a user and one Parquet table."""
+    from pipelines import playlists as job
+    from pipelines.workspace import open_workspace
+
+    if not all_users:
+        raise typer.BadParameter("give --all-users; for one user there is: firstlisten playlist W --user U")
+    opened = open_workspace(workspace)
+    job.batch(opened, out or opened.folder / "playlists", length=length, seed=seed, absolute=absolute)
+
+
+@experiment_app.command("cold-start")
+def cold_start(
+    workspace: WorkspaceArgument,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where report.json, tables and plots go.")],
+    seeds: Annotated[int, typer.Option(min=1, help="Splits to average over.")] = 5,
+    fraction: Annotated[float, typer.Option(min=0.01, max=0.9, help="Share of tracks made cold.")] = 0.2,
+    min_users: Annotated[int, typer.Option(min=1, help="A cold track has at least so many listeners.")] = 5,
+    config: ConfigOption = None,
+) -> None:
+    """Hide every play of some tracks, and see who finds their listeners."""
+    from pipelines import experiment as job
+    from pipelines.config import load_settings
+    from pipelines.workspace import open_workspace
+
+    opened = open_workspace(workspace)
+    job.cold_start(
+        opened, load_settings(opened.folder, config), out, seeds=seeds, fraction=fraction, min_users=min_users
+    )
+
+
+@app.command()
+def export(
+    workspace: WorkspaceArgument,
+    what: Annotated[str, typer.Argument(metavar="embeddings|factors")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Write .parquet, .csv or .jsonl.")],
+) -> None:
+    """The current bundle's embeddings or factors, for other tools."""
+    from pipelines import publish as job
+    from pipelines.workspace import open_workspace
+
+    if what not in ("embeddings", "factors"):
+        raise typer.BadParameter(f"cannot export {what!r}; there are embeddings and factors")
+    job.export(open_workspace(workspace), what, out)
+
+
+@app.command()
+def bundles(
+    workspace: WorkspaceArgument,
+    action: Annotated[str, typer.Argument(metavar="list|use")] = "list",
+    version: Annotated[str | None, typer.Argument(metavar="VERSION")] = None,
+) -> None:
+    """The trained bundles: list them, or make one of them current."""
+    from pipelines import publish as job
+    from pipelines.workspace import open_workspace
+
+    opened = open_workspace(workspace)
+    if action == "use" and version is not None:
+        job.use(opened, version)
+    elif action == "list" and version is None:
+        job.show(opened)
+    else:
+        raise typer.BadParameter("say: bundles W, bundles W list, or bundles W use VERSION")
+
+
+@app.command()
+def serve(
+    workspace: WorkspaceArgument,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Server processes.")] = 1,
+) -> None:
+    """The recommendation API and its page."""
+    from pipelines import serve as job
+    from pipelines.workspace import open_workspace
+
+    job.run(open_workspace(workspace), host=host, port=port, workers=workers)
+
+
+def main() -> None:
+    """Run the command line: exit 0 done, 1 a named error in one line on standard error, 2 wrong usage."""
+    try:
+        app()
+    except FirstListenError as error:
+        _fail(str(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except KeyboardInterrupt:
+        _fail("stopped; what was finished is kept, run the command again to go on", status=130)
+    except MemoryError:
+        _fail("out of memory; close other programs or use a smaller workspace")
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM, errno.EADDRINUSE):
+            raise
+        _fail(f"{error.strerror}: {error.filename or 'the workspace'}; nothing was written half, free it and run again")
+
+
+def _fail(message: str, status: int = 1) -> None:
+    sys.stderr.write(f"firstlisten: {' '.join(message.split())}\n")
+    sys.exit(status)

@@ -1,0 +1,57 @@
+"""All settings of a training in one place: defaults < TOML < flags."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from recommender.audio.clips import ClipConfig
+from recommender.errors import ConfigError
+from recommender.models.train_cnn import TrainCnnConfig
+from recommender.ranking.ranker import RankerConfig
+
+
+class Settings(BaseModel):
+    """What a training can be told; ``firstlisten.toml`` in the workspace holds any part of it.
+
+    Each section is the config of one room: ``[clips]``, ``[train_cnn]``, ``[ranker]`` (with ``[ranker.als]``
+    and ``[ranker.prior]`` in it). A name that no room knows is an error.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    clips: ClipConfig = ClipConfig()
+    train_cnn: TrainCnnConfig = TrainCnnConfig()
+    ranker: RankerConfig = RankerConfig()
+
+
+def load_settings(workspace: Path, path: Path | None = None) -> Settings:
+    """Read the settings of a workspace.
+
+    Parameters
+    ----------
+    workspace : Path
+        Its ``firstlisten.toml`` is read where there is one.
+    path : Path, optional
+        Read this file instead.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, is not TOML, or holds an unknown name or a value of the wrong kind.
+    """
+    path = path or workspace / "firstlisten.toml"
+    if not path.exists() and path.parent == workspace:
+        return Settings()
+    try:
+        return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise ConfigError(f"{path} does not exist") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{path}: {where}: {first['msg']}, found {first['input']!r}") from error

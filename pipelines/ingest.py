@@ -1,0 +1,166 @@
+"""Fill or extend a workspace: music folders, listening logs, track tables, embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from pipelines.workspace import Workspace
+from recommender.data.catalog import TRACK_COLUMNS
+from recommender.data.embeddings import Embeddings
+from recommender.data.library import scan_music
+from recommender.data.listens import read_listens
+from recommender.data.progress import Progress, silent
+from recommender.data.storage import digest_of
+from recommender.data.tables import read_embeddings, read_interactions, read_tracks
+from recommender.data.vocabulary import Vocabulary
+from recommender.errors import DataError
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What an ingest found and changed.
+
+    Parameters
+    ----------
+    lines : tuple of str
+        One a source: what was read and what came of it.
+    problems : tuple of str
+        What could not be used, each with its reason.
+    n_tracks, n_users, n_interactions, n_waiting : int
+        The workspace afterwards; `n_waiting` plays name tracks that are not in the catalog.
+    """
+
+    lines: tuple[str, ...]
+    problems: tuple[str, ...]
+    n_tracks: int
+    n_users: int
+    n_interactions: int
+    n_waiting: int
+
+
+@dataclass
+class _Log:
+    lines: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def run(
+    workspace: Workspace,
+    *,
+    music: Path | None = None,
+    listens: Sequence[Path] = (),
+    interactions: Path | None = None,
+    tracks: Path | None = None,
+    embeddings: Path | None = None,
+    progress: Progress = silent,
+) -> IngestReport:
+    """Read every source, then add what is new to the workspace.
+
+    Repeating it adds nothing twice. A play with a time is known by (user, track, time); plays without a time are known
+    by (user, track), and a later table's weight replaces an earlier one's.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    music : Path, optional
+        A folder of audio files.
+    listens : sequence of Path
+        Listening histories of other services.
+    interactions, tracks, embeddings : Path, optional
+        Tables, see `recommender.data.tables`.
+    progress : Progress
+        Told of music files read.
+
+    Returns
+    -------
+    IngestReport
+
+    Raises
+    ------
+    DataError
+        If a source is missing, or more than a fifth of a table's rows cannot be used.
+    """
+    log = _Log()
+    with workspace.writing():
+        if tracks is not None:
+            _add_tracks(workspace, tracks, log)
+        if music is not None:
+            add_music(workspace, music, log.lines, log.problems, progress)
+        if embeddings is not None:
+            _add_embeddings(workspace, embeddings, log)
+        if interactions is not None:
+            frame, report = read_interactions(interactions)
+            log.lines.append(_table_line(report.path, report.rows_used, report.rows_duplicate, report.rows_broken))
+            log.problems.extend(f"{report.path.name}: {problem}" for problem in report.problems)
+            add_plays(workspace, frame)
+        for path in listens:
+            frame, match = read_listens(path, workspace.catalog())
+            log.lines.append(match.summary())
+            log.problems.extend(f"{path.name}: {problem}" for problem in match.problems)
+            add_plays(workspace, frame)
+    catalog = workspace.catalog()
+    known = workspace.interactions(catalog)
+    stored = len(workspace.interaction_table())
+    return IngestReport(
+        tuple(log.lines), tuple(log.problems), len(catalog), len(known.users), len(known), stored - len(known)
+    )
+
+
+def add_music(workspace: Workspace, folder: Path, lines: list[str], problems: list[str], progress: Progress) -> None:
+    """Scan a music folder and bring the table of files up to date."""
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder; --music takes a folder of audio files")
+    root = str(folder.resolve())
+    files = workspace.files()
+    here = files["root"].isin([r for r in set(files["root"]) if r == root or not Path(r).is_dir()])
+    scan = scan_music(folder, files[here].drop(columns="root") if here.any() else None, progress)
+    workspace.write_files(pd.concat([files[~here], scan.files.assign(root=root)], ignore_index=True))
+    counts = {name: len(getattr(scan, name)) for name in ("added", "changed", "moved", "removed", "unchanged")}
+    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    lines.append(f"{folder}: {len(scan.files)} files ({told or 'none'})")
+    broken = scan.files[scan.files["error"] != ""]
+    problems.extend(f"{path}: {error}" for path, error in zip(broken["path"], broken["error"], strict=True))
+
+
+def add_plays(workspace: Workspace, frame: pd.DataFrame) -> None:
+    """Merge plays into the table of interactions."""
+    stored = pd.concat([workspace.interaction_table(), frame], ignore_index=True)
+    workspace.write_interactions(stored.drop_duplicates(["user_id", "item_id", "timestamp"], keep="last"))
+
+
+def _add_tracks(workspace: Workspace, path: Path, log: _Log) -> None:
+    frame, report = read_tracks(path)
+    log.lines.append(_table_line(path, report.rows_used, report.rows_duplicate, report.rows_broken))
+    log.problems.extend(f"{path.name}: {problem}" for problem in report.problems)
+    frame = frame.copy()
+    frame["path"] = [str((path.parent / p).resolve()) if p else "" for p in frame["path"].fillna("").astype(str)]
+    stored = pd.concat([workspace.track_table(), frame[["item_id", *TRACK_COLUMNS]]], ignore_index=True)
+    workspace.write_track_table(stored.drop_duplicates("item_id", keep="last"))
+
+
+def _add_embeddings(workspace: Workspace, path: Path, log: _Log) -> None:
+    ids, vectors, report = read_embeddings(path)
+    log.lines.append(_table_line(path, report.rows_used, report.rows_duplicate, report.rows_broken))
+    log.problems.extend(f"{path.name}: {problem}" for problem in report.problems)
+    before = workspace.supplied_embeddings()
+    kept: dict[str, int] = {}
+    if before is not None:
+        if before.dim != vectors.shape[1]:
+            raise DataError(
+                f"{path}: vectors have {vectors.shape[1]} numbers, those ingested before have {before.dim}; "
+                "supply all embeddings of a workspace by one model"
+            )
+        new = set(ids)
+        kept = {identifier: row for row, identifier in enumerate(before.tracks) if identifier not in new}
+        vectors = pd.concat([pd.DataFrame(before.vectors[list(kept.values())]), pd.DataFrame(vectors)]).to_numpy()
+    every = Vocabulary("track", (*kept, *ids))
+    workspace.write_embeddings(Embeddings.without_clips(every, vectors, f"supplied-{digest_of(vectors)}"))
+
+
+def _table_line(path: Path, used: int, duplicate: int, broken: int) -> str:
+    extra = "".join(f", {count} {what}" for count, what in ((duplicate, "duplicate"), (broken, "broken")) if count)
+    return f"{path.name}: {used} rows used{extra}"

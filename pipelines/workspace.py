@@ -1,0 +1,200 @@
+"""A workspace: the folder with one library's tables, clips, bundles and store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import filelock
+import numpy as np
+import pandas as pd
+
+from recommender.data.catalog import TRACK_COLUMNS, Catalog
+from recommender.data.embeddings import Embeddings
+from recommender.data.interactions import Interactions
+from recommender.data.storage import load_arrays, read_json, save_arrays, write_json
+from recommender.data.tables import write_table
+from recommender.data.vocabulary import Vocabulary
+from recommender.errors import ArtifactError, DataError, VersionError
+
+FORMAT = 1
+INTERACTION_COLUMNS = ("user_id", "item_id", "weight", "timestamp")
+FILE_COLUMNS = (
+    "root", "item_id", "content_hash", "path", "size", "mtime_ns",
+    "title", "artist", "album", "duration_s", "released", "error",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The paths of a workspace and its tables; `open_workspace` checks its version.
+
+    Parameters
+    ----------
+    folder : Path
+    """
+
+    folder: Path
+
+    @property
+    def clips(self) -> Path:
+        """Folder of the log-mel spectrograms of analysed clips."""
+        return self.folder / "clips"
+
+    @property
+    def bundles(self) -> Path:
+        """Folder of the trained bundles and of the pointer to the current one."""
+        return self.folder / "bundles"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of unfinished trainings."""
+        return self.folder / "checkpoints"
+
+    @property
+    def uploads(self) -> Path:
+        """Folder of the audio that came in through the API."""
+        return self.folder / "uploads"
+
+    @property
+    def store_url(self) -> str:
+        """SQLAlchemy address of the listens' database."""
+        return f"sqlite:///{self.folder / 'store.sqlite'}"
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Keep a second writer out.
+
+        Raises
+        ------
+        ArtifactError
+            If another command is writing to the workspace.
+        """
+        lock = filelock.FileLock(self.folder / ".lock", timeout=0)
+        try:
+            with lock:
+                yield
+        except filelock.Timeout:
+            raise ArtifactError(f"{self.folder} is being written by another command; wait until it ends") from None
+
+    def files(self) -> pd.DataFrame:
+        """Return the scanned music files, columns `FILE_COLUMNS`."""
+        return self._read("files", FILE_COLUMNS)
+
+    def track_table(self) -> pd.DataFrame:
+        """Return the rows of supplied track tables, columns item_id and `TRACK_COLUMNS`."""
+        return self._read("tracks", ("item_id", *TRACK_COLUMNS))
+
+    def interaction_table(self) -> pd.DataFrame:
+        """Return every stored play, columns `INTERACTION_COLUMNS`; ids are strings, known to the catalog or not."""
+        frame = self._read("interactions", INTERACTION_COLUMNS)
+        frame["timestamp"] = frame["timestamp"].astype("datetime64[s]")
+        return frame
+
+    def supplied_embeddings(self) -> Embeddings | None:
+        """Return the embeddings that were ingested from a table, None if there are none."""
+        path = self.folder / "tables" / "embeddings.safetensors"
+        if not path.exists():
+            return None
+        arrays, metadata = load_arrays(path, "supplied-embeddings", None)
+        tracks = Vocabulary("track", tuple(metadata["ids"]))
+        return Embeddings.without_clips(tracks, arrays["vectors"], metadata["version"])
+
+    def write_files(self, frame: pd.DataFrame) -> None:
+        """Replace the table of music files."""
+        self._write("files", frame[list(FILE_COLUMNS)])
+
+    def write_track_table(self, frame: pd.DataFrame) -> None:
+        """Replace the table of supplied tracks."""
+        self._write("tracks", frame[["item_id", *TRACK_COLUMNS]])
+
+    def write_interactions(self, frame: pd.DataFrame) -> None:
+        """Replace the table of plays."""
+        self._write("interactions", frame[list(INTERACTION_COLUMNS)])
+
+    def write_embeddings(self, embeddings: Embeddings) -> None:
+        """Replace the supplied embeddings."""
+        metadata = {"ids": list(embeddings.tracks.ids), "version": embeddings.version}
+        path = self.folder / "tables" / "embeddings.safetensors"
+        save_arrays(path, "supplied-embeddings", embeddings.version, {"vectors": embeddings.vectors}, metadata)
+
+    def catalog(self) -> Catalog:
+        """Return all tracks: music files first, then supplied tables.
+
+        A supplied table's values win over a file's tags. Without files and track table, every track that a play or an
+        embedding names is in the catalog; with one, tracks that only plays name wait outside until they arrive.
+        """
+        files = self.files()
+        files = files[files["error"] == ""].drop_duplicates("item_id")
+        paths = files["root"].astype(str) + "/" + files["path"].astype(str)
+        tracks = files.assign(path=paths)[["item_id", *TRACK_COLUMNS]].set_index("item_id")
+        supplied = self.track_table().set_index("item_id")
+        known = supplied.index.intersection(tracks.index)
+        for column in TRACK_COLUMNS:
+            values = supplied.loc[known, column]
+            told = values.notna() & (values.astype(str) != "")
+            tracks.loc[known[told.to_numpy()], column] = values[told]
+        parts = [part for part in (tracks, supplied.drop(index=known)) if len(part)]
+        if parts:
+            return Catalog.from_frame(pd.concat(parts).reset_index())
+        ids = set(self.interaction_table()["item_id"])
+        embeddings = self.supplied_embeddings()
+        return Catalog.of_ids(Vocabulary.of("track", ids | set(embeddings.tracks if embeddings else ())).ids)
+
+    def interactions(self, catalog: Catalog) -> Interactions:
+        """Return the plays of the catalog's tracks; users are sorted by id."""
+        frame = self.interaction_table()
+        return Interactions.from_frame(frame, Vocabulary.of("user", frame["user_id"]), catalog.tracks)
+
+    def music_roots(self) -> tuple[Path, ...]:
+        """Return the music folders and the folder of uploads."""
+        return tuple(Path(root) for root in sorted(set(self.files()["root"]))) + (self.uploads,)
+
+    def _read(self, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
+        path = self.folder / "tables" / f"{name}.parquet"
+        if not path.exists():
+            numbers = {"weight", "duration_s", "size", "mtime_ns"}
+            return pd.DataFrame({c: pd.Series(dtype=np.float64 if c in numbers else object) for c in columns})
+        try:
+            return pd.read_parquet(path, columns=list(columns))
+        except (OSError, ValueError) as error:
+            raise ArtifactError(f"{path} is damaged: {error}; restore it, or delete it and ingest again") from error
+
+    def _write(self, name: str, frame: pd.DataFrame) -> None:
+        write_table(self.folder / "tables" / f"{name}.parquet", frame)
+
+
+def open_workspace(folder: Path, *, create: bool = False) -> Workspace:
+    """Open a workspace, or make one.
+
+    Parameters
+    ----------
+    folder : Path
+    create : bool
+        Make an empty workspace where there is none.
+
+    Raises
+    ------
+    DataError
+        If there is no workspace and `create` is false, or the folder holds something else.
+    VersionError
+        If the workspace was made by another version of its format; both are named.
+    """
+    marker = folder / "workspace.json"
+    if not marker.exists():
+        if not create:
+            raise DataError(f"{folder} is not a workspace; make one with: firstlisten ingest {folder} --music DIR")
+        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+            raise DataError(f"{folder} exists and is not a workspace; give a new or empty folder")
+        write_json(marker, {"format": FORMAT, "created_at": datetime.now(UTC).isoformat(timespec="seconds")})
+    found = read_json(marker)
+    version = found.get("format") if isinstance(found, dict) else None
+    if version != FORMAT:
+        raise VersionError(
+            f"{folder} is a workspace of format {version!r}, this firstlisten reads format {FORMAT}; "
+            "install the matching version, or ingest into a new workspace"
+        )
+    return Workspace(folder)
