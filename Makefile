@@ -12,12 +12,11 @@ demo: .venv/ready
 test: .venv/ready
 	$(BIN)/pytest
 
-check: .venv/ready
+check: .venv/ready test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
 
 format: .venv/ready
 	$(BIN)/ruff format .
