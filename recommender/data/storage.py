@@ -87,7 +87,7 @@ def save_arrays(path: Path, kind: str, version: str, arrays: Mapping[str, Array]
     """
     header = {"kind": kind, "version": version, "metadata": json.dumps(metadata)}
     with atomic_path(path) as part:
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, part, metadata=header)
+        save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, part, metadata=header)
 
 
 def load_arrays(path: Path, kind: str, version: str | None) -> tuple[dict[str, Array], Any]:

@@ -1,0 +1,135 @@
+"""SpectrogramCNN: a few seconds of log-mel spectrogram in, one unit vector out; no training here."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from recommender.errors import ConfigError, ModelError
+
+MIN_FRAMES = 8
+"""Fewest frames of a spectrogram that the network can hear: one after its strides."""
+
+
+@dataclass(frozen=True)
+class CnnConfig:
+    """The shape of the network; stored with its weights.
+
+    Parameters
+    ----------
+    n_mels : int
+        Mel bands of the spectrograms.
+    dim : int
+        Length of the embedding.
+    pitch_channels : int
+        Filters of the first layer, which slides over frequency and time alike.
+    channels : int
+        Filters of the layers that slide over time only.
+    dynamic_range_db : float
+        What lies further than this below a clip's own level is not heard.
+
+    Raises
+    ------
+    ConfigError
+        If a value is not positive.
+    """
+
+    n_mels: int = 96
+    dim: int = 128
+    pitch_channels: int = 16
+    channels: int = 192
+    dynamic_range_db: float = 60.0
+
+    def __post_init__(self) -> None:
+        for name in ("n_mels", "dim", "pitch_channels", "channels", "dynamic_range_db"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"cnn {name} is {getattr(self, name)}, expected a number above 0")
+
+
+class SpectrogramCNN(nn.Module):
+    """Hear log-mel spectrograms.
+
+    1. *Level*: each clip's mean power is set to 0 dB, so that gain is not heard.
+    2. *Pitch*: small filters over frequency and time, the same at every pitch, for partials, onsets and glides.
+    3. *Time*: 1-D convolutions over time that see all pitches at once, after Dieleman's "Recommending music on Spotify
+       with deep learning" (2014); ours are smaller, and with batch normalisation.
+    4. *Pooling* of each filter over all frames: its mean, its maximum and its standard deviation, so that any number of
+       frames gives one vector (Dieleman pools mean, maximum and L2 norm).
+
+    Parameters
+    ----------
+    config : CnnConfig
+    version : str
+        Of the weights; it goes with every vector that they make.
+    """
+
+    def __init__(self, config: CnnConfig, version: str = "untrained") -> None:
+        super().__init__()
+        self.config = config
+        self.version = version
+        pitches = (config.n_mels + 1) // 2
+        self.pitch = nn.Sequential(
+            nn.Conv2d(1, config.pitch_channels, (9, 5), stride=2, padding=(4, 2)),
+            nn.BatchNorm2d(config.pitch_channels),
+            nn.ReLU(),
+        )
+        self.time = nn.Sequential(
+            _time_layer(config.pitch_channels * pitches, config.channels, stride=1),
+            _time_layer(config.channels, config.channels, stride=2),
+            _time_layer(config.channels, config.channels, stride=2),
+        )
+        self.project = nn.Linear(3 * config.channels, config.dim)
+
+    def forward(self, mels: Tensor) -> Tensor:
+        """Embed a batch of clips.
+
+        Parameters
+        ----------
+        mels : Tensor, shape (batch, n_mels, n_frames), float32
+            Log-mel spectrograms in dB, any reference level; n_frames >= `MIN_FRAMES`.
+
+        Returns
+        -------
+        Tensor, shape (batch, dim), float32
+            Unit vectors.
+
+        Raises
+        ------
+        ModelError
+            If the shape does not fit.
+        """
+        if mels.ndim != 3 or mels.shape[1] != self.config.n_mels or mels.shape[2] < MIN_FRAMES:
+            raise ModelError(
+                f"the CNN hears (batch, {self.config.n_mels}, at least {MIN_FRAMES}) spectrograms, got "
+                f"{tuple(mels.shape)}; analyse the audio with the settings that the model was trained with"
+            )
+        heard = set_level(mels, self.config.dynamic_range_db)
+        partials = self.pitch(heard[:, None]).flatten(1, 2)
+        events = self.time(partials)
+        pooled = torch.cat([events.mean(2), events.amax(2), events.std(2, correction=0)], dim=1)
+        return nn.functional.normalize(self.project(pooled), dim=1)
+
+
+def set_level(mels: Tensor, dynamic_range_db: float) -> Tensor:
+    """Shift each clip so that its mean power is 0 dB, cut its quietest parts off, and scale to about unit size.
+
+    Parameters
+    ----------
+    mels : Tensor, shape (batch, n_mels, n_frames), dB
+    dynamic_range_db : float
+
+    Returns
+    -------
+    Tensor, shape (batch, n_mels, n_frames)
+        0 at `dynamic_range_db` below the level, 1 at half of that range below it, 2 at the level.
+    """
+    nepers = math.log(10) / 10
+    level_db = (torch.logsumexp(nepers * mels.flatten(1), dim=1) - math.log(mels[0].numel())) / nepers
+    return (mels - level_db[:, None, None] + dynamic_range_db).clamp_min(0) * (2 / dynamic_range_db)
+
+
+def _time_layer(n_in: int, n_out: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv1d(n_in, n_out, 3, stride, padding=1), nn.BatchNorm1d(n_out), nn.ReLU())
