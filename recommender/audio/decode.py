@@ -1,0 +1,277 @@
+"""Audio files to mono waveforms: opens anything that FFmpeg reads, and decodes only the seconds that are asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import av.error
+
+from recommender.audio.runs import Run, Waveform, cut
+from recommender.errors import AudioError
+
+FORMATS = ",".join(
+    (
+        "aac ac3 aiff amr ape asf au avi caf dsf flac flv matroska mov mp3 mp4 mpc mpc8 mpeg mpegts ogg tta w64 wav "
+        "webm wv"
+    ).split()
+)
+"""FFmpeg's names of the containers that are opened; playlists and scripts, which name other files, are left out."""
+
+PREROLL_S = 0.5
+"""Decoders need to run in after a seek: the bit reservoir of MP3, 80 ms of Opus, the band replication of HE-AAC."""
+
+MARGIN_S = 0.05
+"""Decoded before and after each window, so that the resampler's filter sees no edge."""
+
+TIME_JITTER_S = 0.03
+"""Time stamps may be this far off (containers round them) before something counts as missing."""
+
+SEEK_BACKS_S = (0.0, 10.0, math.inf)
+"""How much earlier to seek, in turn, while a seek lands behind the place that was asked for."""
+
+MAX_PACKET_S = 60.0
+MAX_READ_ERRORS = 1000
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What a file's headers say of its first (or default) audio stream.
+
+    Parameters
+    ----------
+    duration_s : float
+        As promised by the headers, or estimated by FFmpeg from the bit rate; NaN where neither is possible.
+    sample_rate_hz : int
+    channels : int
+    codec : str
+        FFmpeg's name of the codec, such as ``"mp3"`` or ``"vorbis"``.
+    """
+
+    duration_s: float
+    sample_rate_hz: int
+    channels: int
+    codec: str
+
+
+def probe(path: Path) -> AudioInfo:
+    """Read a file's headers.
+
+    Raises
+    ------
+    AudioError
+        If the file is missing or empty, is no container that FFmpeg knows, or holds no audio stream.
+    """
+    with open_audio(path) as audio:
+        return audio.info
+
+
+def decode_windows(
+    path: Path, starts_s: Sequence[float], window_s: float, sample_rate_hz: int
+) -> tuple[list[Waveform], tuple[str, ...]]:
+    """Decode windows of a file; see `AudioFile.decode_windows`.
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be opened, see `probe`.
+    """
+    with open_audio(path) as audio:
+        return audio.decode_windows(starts_s, window_s, sample_rate_hz)
+
+
+@contextmanager
+def open_audio(path: Path) -> Iterator[AudioFile]:
+    """Open a file for the length of a ``with`` block.
+
+    Raises
+    ------
+    AudioError
+        If the file is missing or empty, is no container that FFmpeg knows, or holds no audio stream.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size == 0:
+            raise AudioError(f"{path.name}: 0 bytes, expected an audio file")
+        container = av.open(
+            f"file:{path}",
+            options={"protocol_whitelist": "file", "format_whitelist": FORMATS},
+            metadata_errors="ignore",
+        )
+    except FileNotFoundError:
+        raise AudioError(f"{path.name}: no such file at {path}, expected an audio file") from None
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise AudioError(
+            f"{path.name}: no audio file ({_words(error)}), expected MP3, FLAC, Ogg, M4A, WAV or the like"
+        ) from error
+    with container:
+        stream = container.streams.best("audio")
+        if not isinstance(stream, av.AudioStream):
+            kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
+            raise AudioError(f"{path.name}: holds {kinds}, expected an audio stream")
+        stream.codec_context.thread_type = "NONE"
+        yield AudioFile(path, container, stream)
+
+
+class AudioFile:
+    """An open audio file; made by `open_audio`.
+
+    Times are seconds from the first sample that a player would play: encoder delay is left out.
+    """
+
+    def __init__(self, path: Path, container: av.container.InputContainer, stream: av.AudioStream) -> None:
+        self._path, self._container, self._stream = path, container, stream
+        if stream.time_base is None or not stream.sample_rate:
+            raise AudioError(f"{path.name}: the {stream.codec_context.name} stream has no sample rate")
+        self._tick_s = float(stream.time_base)
+        self._origin_s = (stream.start_time or 0) * self._tick_s
+        if stream.duration is not None:
+            duration_s = stream.duration * self._tick_s
+        else:
+            duration_s = math.nan if container.duration is None else container.duration / av.time_base
+        self.info = AudioInfo(
+            duration_s if duration_s > 0 else math.nan, stream.sample_rate, stream.channels, stream.codec_context.name
+        )
+
+    def decode_windows(
+        self, starts_s: Sequence[float], window_s: float, sample_rate_hz: int
+    ) -> tuple[list[Waveform], tuple[str, ...]]:
+        """Decode windows of equal length, each second at most once.
+
+        Parameters
+        ----------
+        starts_s : sequence of float >= 0
+            In any order; windows may overlap.
+        window_s : float > 0
+        sample_rate_hz : int
+            Rate of the waveforms; the file's own may be any.
+
+        Returns
+        -------
+        waveforms : list of ndarray, float32, full scale is 1
+            One a window: the mean of the channels. It has ``round(window_s * sample_rate_hz)`` samples, or less where
+            the audio ends or cannot be decoded: what is missing is left out, and the rest moves together.
+        warnings : tuple of str
+            What could not be decoded.
+
+        Raises
+        ------
+        ValueError
+            If a start is negative or a length or rate is not positive.
+        """
+        if window_s <= 0 or sample_rate_hz <= 0 or any(not 0 <= start < math.inf for start in starts_s):
+            raise ValueError(f"cannot decode {window_s} s from {list(starts_s)} s at {sample_rate_hz} Hz")
+        length = round(window_s * sample_rate_hz)
+        waveforms: dict[int, Waveform] = {}
+        warnings: list[str] = []
+        for indices in _group(starts_s, window_s):
+            first_s = starts_s[indices[0]]
+            last_s = max(starts_s[index] for index in indices) + window_s
+            runs, n_errors, ended = self._decode(first_s, last_s, sample_rate_hz)
+            for index in indices:
+                waveforms[index] = cut(runs, starts_s[index], length, sample_rate_hz)
+            warnings.extend(_describe(runs, first_s, last_s, n_errors, ended))
+        return [waveforms[index] for index in range(len(starts_s))], tuple(warnings)
+
+    def measure_s(self) -> float:
+        """Return where the audio really ends, in seconds, by reading every packet without decoding any."""
+        self._seek(0.0)
+        end_s = 0.0
+        for packet in self._packets():
+            if packet is not None and packet.pts is not None:
+                # After a seek FFmpeg may give the last packet of a short Ogg file a negative, so a huge, duration.
+                length_s = (packet.duration or 0) * self._tick_s
+                start_s = packet.pts * self._tick_s - self._origin_s
+                end_s = max(end_s, start_s + length_s if length_s < MAX_PACKET_S else start_s)
+        return end_s
+
+    def _decode(self, first_s: float, last_s: float, sample_rate_hz: int) -> tuple[list[Run], int, bool]:
+        runs: list[Run] = []
+        n_errors, ended = 0, True
+        for back_s in SEEK_BACKS_S:
+            runs, n_errors, ended = self._decode_after_seek(
+                max(first_s - PREROLL_S - back_s, 0.0), first_s, last_s, sample_rate_hz
+            )
+            arrived = bool(runs) and runs[0].start_s <= first_s + TIME_JITTER_S
+            if arrived or first_s - PREROLL_S - back_s <= 0:
+                break
+        return runs, n_errors, ended
+
+    def _decode_after_seek(
+        self, seek_s: float, first_s: float, last_s: float, sample_rate_hz: int
+    ) -> tuple[list[Run], int, bool]:
+        self._seek(seek_s)
+        runs: list[Run] = []
+        n_errors = 0
+        position_s = seek_s
+        for packet in self._packets():
+            try:
+                frames = [] if packet is None else packet.decode()
+            except av.error.FFmpegError:
+                frames, packet = [], None
+            if packet is None:
+                n_errors += position_s >= first_s - MARGIN_S
+            for frame in frames:
+                if frame.pts is not None and frame.time_base is not None:
+                    position_s = float(frame.pts * frame.time_base) - self._origin_s
+                start_s, position_s = position_s, position_s + frame.samples / frame.sample_rate
+                if start_s >= last_s + MARGIN_S:
+                    return [run.finish() for run in runs], n_errors, False
+                if position_s <= first_s - MARGIN_S:
+                    continue
+                if not runs or not runs[-1].goes_on_with(frame, start_s, TIME_JITTER_S):
+                    runs.append(Run(start_s, sample_rate_hz, frame))
+                runs[-1].add(frame)
+        return [run.finish() for run in runs], n_errors, True
+
+    def _packets(self) -> Iterator[av.Packet[av.AudioStream] | None]:
+        """Yield packets up to the end; None for one that could not be read."""
+        for _ in range(MAX_READ_ERRORS):
+            try:
+                yield from self._container.demux(self._stream)
+            except av.error.EOFError:
+                return
+            except av.error.FFmpegError:
+                yield None
+            else:
+                return
+
+    def _seek(self, time_s: float) -> None:
+        try:
+            self._container.seek(math.floor((time_s + self._origin_s) / self._tick_s), stream=self._stream)
+        except av.error.FFmpegError:
+            self._container.seek(math.floor(self._origin_s / self._tick_s), stream=self._stream)
+
+
+def _group(starts_s: Sequence[float], window_s: float) -> Iterator[list[int]]:
+    """Yield indices of windows that overlap or nearly touch, so that they are decoded in one go."""
+    group: list[int] = []
+    for index in sorted(range(len(starts_s)), key=lambda i: starts_s[i]):
+        if group and starts_s[index] > starts_s[group[-1]] + window_s + PREROLL_S:
+            yield group
+            group = []
+        group.append(index)
+    if group:
+        yield group
+
+
+def _describe(runs: Sequence[Run], first_s: float, last_s: float, n_errors: int, ended: bool) -> Iterator[str]:
+    end_s = runs[-1].end_s if runs else first_s
+    missing_s, position_s = 0.0, first_s
+    for run in runs:
+        missing_s += max(min(run.start_s, last_s) - max(position_s, first_s), 0.0)
+        position_s = run.end_s
+    if missing_s > 2 * TIME_JITTER_S or n_errors:
+        yield f"damaged: {missing_s:.2f} s between {first_s:.1f} and {last_s:.1f} s cannot be decoded, left out"
+    if ended and end_s < last_s - 2 * TIME_JITTER_S:
+        yield f"nothing to decode after {end_s:.1f} s, expected audio up to {last_s:.1f} s"
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, av.error.FFmpegError):
+        return str(error.strerror).lower()
+    return str(error)

@@ -1,0 +1,164 @@
+"""Log-mel spectrograms: what a network hears of a waveform."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from recommender.errors import AudioError, ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+DB_FLOOR = -100.0
+"""The quietest level that is told from silence, re a full-scale sine."""
+
+DB_STEP = 0.5
+"""Step of the stored levels; 255 steps reach from `DB_FLOOR` to +27.5 dB."""
+
+
+@dataclass(frozen=True)
+class MelConfig:
+    """How a waveform becomes a log-mel spectrogram.
+
+    Parameters
+    ----------
+    sample_rate_hz : int
+    n_fft : int
+        Samples of a Hann window.
+    hop : int
+        Samples from one frame to the next.
+    n_mels : int
+        Triangular bands, evenly spaced on Slaney's mel scale (linear below 1 kHz), with a peak of 1 each.
+    f_min_hz, f_max_hz : float
+        Where the lowest band begins and the highest ends.
+
+    Raises
+    ------
+    ConfigError
+        If a value is not positive, or the bands do not lie between 0 Hz and half the sample rate.
+    """
+
+    sample_rate_hz: int = 22050
+    n_fft: int = 1024
+    hop: int = 512
+    n_mels: int = 96
+    f_min_hz: float = 30.0
+    f_max_hz: float = 11025.0
+
+    def __post_init__(self) -> None:
+        for name in ("sample_rate_hz", "n_fft", "hop", "n_mels"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"mel {name} is {getattr(self, name)}, expected a number above 0")
+        if not 0 <= self.f_min_hz < self.f_max_hz <= self.sample_rate_hz / 2:
+            raise ConfigError(
+                f"mel bands from {self.f_min_hz} to {self.f_max_hz} Hz do not lie between 0 and "
+                f"{self.sample_rate_hz / 2} Hz, half the sample rate"
+            )
+
+    def n_frames(self, n_samples: int) -> int:
+        """Return how many frames a waveform of `n_samples` gives; the first is centred on the first sample."""
+        return 1 + n_samples // self.hop
+
+
+def log_mel_spectrogram(waveform: torch.Tensor, config: MelConfig) -> torch.Tensor:
+    """Compute mel-band levels in dB.
+
+    Parameters
+    ----------
+    waveform : Tensor, shape (..., n_samples), float32
+        Full scale is 1.
+    config : MelConfig
+
+    Returns
+    -------
+    Tensor, shape (..., n_mels, n_frames), float32
+        dB re the power of a full-scale sine in one FFT bin; never below `DB_FLOOR`. A sine of amplitude 1 between two
+        bands' centres reads between about -6 and +2 dB in the nearest.
+
+    Raises
+    ------
+    AudioError
+        If the waveform is shorter than half a window, which is what the reflection at its ends needs.
+    ConfigError
+        If a band is narrower than the FFT resolves, so that it would always be silent.
+
+    Notes
+    -----
+    ``librosa.feature.melspectrogram(pad_mode="reflect", norm=None)`` divided by ``(n_fft / 4) ** 2``: half the sum of a
+    Hann window is the magnitude of a full-scale sine.
+    """
+    import torch
+    from torchaudio.functional import spectrogram
+
+    if waveform.shape[-1] <= config.n_fft // 2:
+        raise AudioError(f"a waveform has {waveform.shape[-1]} samples, expected more than {config.n_fft // 2}")
+    window, bands = _window_and_bands(config)
+    power = spectrogram(
+        waveform,
+        pad=0,
+        window=window.to(waveform.device),
+        n_fft=config.n_fft,
+        hop_length=config.hop,
+        win_length=config.n_fft,
+        power=2.0,
+        normalized=False,
+        center=True,
+        pad_mode="reflect",
+    )
+    mel = bands.to(waveform.device) @ power
+    return 10.0 * torch.log10(torch.clamp(mel / (config.n_fft / 4) ** 2, min=10 ** (DB_FLOOR / 10)))
+
+
+def quantise(level_db: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Round levels in dB to stored steps of `DB_STEP` from `DB_FLOOR`; what lies outside becomes the nearest end.
+
+    Examples
+    --------
+    >>> quantise(np.array([-200.0, -100.0, -99.4, 0.0, 99.0], dtype=np.float32)).tolist()
+    [0, 0, 1, 200, 255]
+    """
+    steps: npt.NDArray[np.float32] = np.clip(np.rint((level_db - DB_FLOOR) / DB_STEP), 0, 255)
+    return steps.astype(np.uint8)
+
+
+def dequantise(steps: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Return stored steps as levels in dB, float32.
+
+    Examples
+    --------
+    >>> dequantise(np.array([0, 1, 200, 255], dtype=np.uint8)).tolist()
+    [-100.0, -99.5, 0.0, 27.5]
+    """
+    return steps.astype(np.float32) * np.float32(DB_STEP) + np.float32(DB_FLOOR)
+
+
+@lru_cache(maxsize=4)
+def _window_and_bands(config: MelConfig) -> tuple[torch.Tensor, torch.Tensor]:
+    import torch
+    from torchaudio.functional import melscale_fbanks
+
+    with warnings.catch_warnings():
+        # It warns of empty bands by a heuristic; the check below is exact.
+        warnings.simplefilter("ignore")
+        bands = melscale_fbanks(
+            config.n_fft // 2 + 1,
+            config.f_min_hz,
+            config.f_max_hz,
+            config.n_mels,
+            config.sample_rate_hz,
+            norm=None,
+            mel_scale="slaney",
+        ).T.contiguous()
+    empty = int((bands.amax(dim=1) <= 0).sum())
+    if empty:
+        raise ConfigError(
+            f"{empty} of {config.n_mels} mel bands hold no FFT bin (n_fft {config.n_fft} at {config.sample_rate_hz} Hz "
+            f"resolves {config.sample_rate_hz / config.n_fft:.0f} Hz); use fewer bands or a longer window"
+        )
+    return torch.hann_window(config.n_fft, periodic=True), bands
