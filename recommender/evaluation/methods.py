@@ -1,0 +1,258 @@
+"""The methods that every table shows: baselines, oracles, and First Listen itself.
+
+A method is a function ``(task, fits) -> rank``. To add one, write the function here and name it in `METHODS`: it is
+then in every table. `Fits` holds what several methods need, fitted on the task's training data when first asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from recommender.data.catalog import Catalog
+from recommender.data.embeddings import Embeddings
+from recommender.data.interactions import Interactions
+from recommender.errors import ModelError
+from recommender.evaluation.metrics import Int32s
+from recommender.evaluation.protocol import Rank, Task
+from recommender.models.als import fit_als
+from recommender.models.factors import Factors
+from recommender.ranking.ranker import HybridModel, RankerConfig, fit_hybrid, score_users
+
+Scores = npt.NDArray[np.floating[Any]]
+ScoreUsers = Callable[[Int32s], Scores]
+"""Scores of a task's candidates for a block of users: (b,) int32 -> (b, n_candidates), higher is better."""
+
+CONTENT_NEIGHBOURS = 50
+_KNN_BLOCK = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Fits:
+    """What is learned from one training set, each on first use.
+
+    Parameters
+    ----------
+    catalog : Catalog
+    train : Interactions
+    embeddings : Embeddings or None
+    config : RankerConfig
+    seed : int
+        Of everything random in the methods.
+    fitted : HybridModel, optional
+        Fitted on the same plays before, to be used instead of fitting one here.
+    """
+
+    catalog: Catalog
+    train: Interactions
+    embeddings: Embeddings | None
+    config: RankerConfig
+    seed: int
+    fitted: HybridModel | None = None
+
+    @cached_property
+    def plays(self) -> sparse.csr_matrix:
+        """Liked plays, shape (n_users, n_tracks), float32."""
+        return self.train.to_csr()
+
+    @cached_property
+    def heard(self) -> sparse.csr_matrix:
+        """Everything heard, shape (n_users, n_tracks), float32."""
+        return self.train.heard()
+
+    @cached_property
+    def factors(self) -> Factors:
+        """ALS on the training plays."""
+        if self.fitted is not None:
+            return self.fitted.factors
+        return fit_als(self.train, self.config.als)
+
+    @cached_property
+    def hybrid(self) -> HybridModel:
+        """First Listen fitted on the training plays and the embeddings."""
+        if self.fitted is not None:
+            return self.fitted
+        return fit_hybrid(self.catalog, self.train, self.embeddings, self.config)
+
+    @cached_property
+    def sound(self) -> npt.NDArray[np.float32]:
+        """Standardised embeddings of length 1, shape (n_tracks, dim); zeros where a track has none."""
+        if self.embeddings is None:
+            raise ModelError(
+                "a content method needs embeddings, and there are none: analyse the music or supply --embeddings"
+            )
+        vectors, has = self.embeddings.of(self.train.tracks)
+        spread = vectors[has].std(axis=0)
+        standard = (vectors - vectors[has].mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+        return _unit(np.where(has[:, None], standard, 0.0))
+
+
+Method = Callable[[Task, Fits], Rank]
+
+
+def random_order(task: Task, fits: Fits) -> Rank:
+    """An order of its own for each user, of no meaning."""
+    return rank_by(lambda users: np.zeros((len(users), len(task.candidate_rows))), task, fits)
+
+
+def popularity(task: Task, fits: Fits) -> Rank:
+    """By listeners in training; new tracks have none and follow in random order."""
+    return _same_for_all(task.train.track_evidence(), task, fits)
+
+
+def oracle_popularity(task: Task, fits: Fits) -> Rank:
+    """By hidden listeners: what knowing everything about popularity, and nothing of taste, would reach."""
+    return _same_for_all(np.asarray(task.relevant.sum(axis=0)).ravel(), task, fits)
+
+
+def als_alone(task: Task, fits: Fits) -> Rank:
+    """Collaborative filtering; a track without plays has zero factors."""
+    tracks = fits.factors.track_factors[task.candidate_rows].T
+    return rank_by(lambda users: fits.factors.user_factors[users] @ tracks, task, fits)
+
+
+def content_knn(task: Task, fits: Fits) -> Rank:
+    """By how much a track sounds like what the user played."""
+    return _nearest_neighbours(fits.sound, task, fits)
+
+
+def joint_knn(task: Task, fits: Fits) -> Rank:
+    """By neighbours in collaborative factors and sound together, each at length 1; a new track has its sound alone."""
+    together = np.concatenate([_unit(fits.factors.track_factors), fits.sound], axis=1)
+    return _nearest_neighbours(_unit(together), task, fits)
+
+
+def audio_alone(task: Task, fits: Fits) -> Rank:
+    """Every track as if it had no plays: its audio prior against the user's factors."""
+    model = fits.hybrid
+    tracks = model.prior_means[task.candidate_rows].T
+    return rank_by(lambda users: fits.hybrid.factors.user_factors[users] @ tracks, task, fits)
+
+
+def shuffled_embeddings(task: Task, fits: Fits) -> Rank:
+    """First Listen with the embeddings handed out to the wrong tracks: what is left when audio says nothing."""
+    return first_listen(
+        task, Fits(fits.catalog, fits.train, shuffle(fits.embeddings, fits.seed), fits.config, fits.seed)
+    )
+
+
+def first_listen(task: Task, fits: Fits) -> Rank:
+    """The hybrid ranker, as it would be served, without the cap on artists."""
+    return rank_model(fits.hybrid, task, fits)
+
+
+METHODS: dict[str, Method] = {
+    "random": random_order,
+    "shuffled embeddings": shuffled_embeddings,
+    "popularity": popularity,
+    "oracle popularity": oracle_popularity,
+    "ALS alone": als_alone,
+    "content kNN": content_knn,
+    "kNN on CF and content": joint_knn,
+    "audio alone": audio_alone,
+    "First Listen": first_listen,
+}
+"""Every method by the name that tables show, in their order."""
+
+NEED_EMBEDDINGS = frozenset({"shuffled embeddings", "content kNN", "kNN on CF and content", "audio alone"})
+"""Left out of tables where there are no embeddings."""
+
+
+def rank_model(model: HybridModel, task: Task, fits: Fits) -> Rank:
+    """Rank by an already fitted hybrid model."""
+    return rank_by(
+        lambda users: score_users(model, fits.plays[users], fits.heard[users])[:, task.candidate_rows], task, fits
+    )
+
+
+def rank_by(score: ScoreUsers, task: Task, fits: Fits) -> Rank:
+    """Turn scores of the candidates into lists: heard tracks left out, equal scores in random order.
+
+    Ties are broken by a hash of (seed, user, track), so that an order without meaning is a different one for each user
+    and the same in whatever blocks the users come. Without it, a method that scores all new tracks alike would profit
+    from the order of the catalog.
+
+    Raises
+    ------
+    ModelError
+        When ranking, if a score is NaN.
+    """
+    columns = np.full(len(task.train.tracks), -1)
+    columns[task.candidate_rows] = np.arange(len(task.candidate_rows))
+
+    def rank(user_rows: Int32s, k: int) -> list[Int32s]:
+        scores = np.array(score(user_rows), dtype=np.float64)
+        if np.isnan(scores).any():
+            raise ModelError(f"a score of the task {task.name!r} is NaN: the model that gave it did not converge")
+        heard = fits.heard[user_rows].tocoo()
+        among = columns[heard.col] >= 0
+        scores[heard.row[among], columns[heard.col[among]]] = -np.inf
+        return [
+            _best(row, task.candidate_rows, k, user, fits.seed) for row, user in zip(scores, user_rows, strict=True)
+        ]
+
+    return rank
+
+
+def shuffle(embeddings: Embeddings | None, seed: int) -> Embeddings:
+    """Hand the track vectors out to tracks at random; clips are left out."""
+    if embeddings is None:
+        raise ModelError("shuffled embeddings need embeddings, and there are none")
+    order = np.random.default_rng(seed).permutation(len(embeddings.tracks))
+    return Embeddings.without_clips(
+        embeddings.tracks, embeddings.vectors[order], f"{embeddings.version}-shuffled-{seed}"
+    )
+
+
+def _best(scores: Scores, candidate_rows: Int32s, k: int, user: int, seed: int) -> Int32s:
+    usable = np.flatnonzero(scores > -np.inf)
+    if len(usable) > k:
+        threshold = np.partition(scores[usable], len(usable) - k)[len(usable) - k]
+        usable = usable[scores[usable] >= threshold]
+    rows = candidate_rows[usable]
+    return rows[np.lexsort((_hash(user, rows, seed), -scores[usable]))[:k]]
+
+
+def _hash(user: int, track_rows: Int32s, seed: int) -> npt.NDArray[np.uint64]:
+    """SplitMix64 (Steele, Lea & Flood 2014) of the three numbers: an order that looks random and repeats."""
+    state = track_rows.astype(np.uint64)
+    for salt in (user, seed):
+        state = state + np.uint64((salt + 1) * 0x9E3779B97F4A7C15 % 2**64)
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
+            state = (state ^ (state >> np.uint64(shift))) * np.uint64(factor)
+    return state
+
+
+def _same_for_all(values: npt.NDArray[Any], task: Task, fits: Fits) -> Rank:
+    row = values[task.candidate_rows].astype(np.float64)
+    return rank_by(lambda users: np.tile(row, (len(users), 1)), task, fits)
+
+
+def _nearest_neighbours(features: npt.NDArray[np.float32], task: Task, fits: Fits) -> Rank:
+    """Sum a candidate's similarities to those of its nearest played tracks that the user played."""
+    played = np.flatnonzero((task.train.track_evidence() > 0) & np.any(features != 0, axis=1))
+    n_neighbours = min(CONTENT_NEIGHBOURS, len(played))
+    parts = []
+    for start in range(0, len(task.candidate_rows), _KNN_BLOCK):
+        candidates = task.candidate_rows[start : start + _KNN_BLOCK]
+        similarity = features[candidates] @ features[played].T
+        similarity[candidates[:, None] == played[None, :]] = 0
+        near = np.argpartition(-similarity, n_neighbours - 1, axis=1)[:, :n_neighbours]
+        values = np.maximum(np.take_along_axis(similarity, near, axis=1), 0)
+        indptr = np.arange(0, near.size + 1, n_neighbours)
+        shape = (len(candidates), len(task.train.tracks))
+        parts.append(sparse.csr_matrix((values.ravel(), played[near].ravel(), indptr), shape=shape))
+    neighbours = sparse.vstack(parts).T.tocsr()
+    liked = (fits.plays > 0).astype(np.float32)
+    return rank_by(lambda users: (liked[users] @ neighbours).toarray(), task, fits)
+
+
+def _unit(vectors: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(length > 0, length, 1.0), dtype=np.float32)

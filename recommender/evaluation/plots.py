@@ -1,0 +1,165 @@
+"""Figures that can be read without the text around them. Matplotlib is imported when one is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recommender.data.storage import atomic_path
+from recommender.errors import DataError
+
+if TYPE_CHECKING:
+    from recommender.evaluation.report import Report
+
+SUBJECT_COLOUR, OTHER_COLOUR, BOUND_COLOUR = "#c2410c", "#64748b", "#cbd5e1"
+SERIES_COLOURS = ("#0f766e", "#c2410c", "#64748b", "#7c3aed", "#a16207", "#be185d")
+BOUNDS = ("random", "shuffled embeddings", "oracle popularity", "oracle")
+DPI = 150
+
+
+def plot_methods(
+    report: Report, path: Path, *, task: str, metrics: Sequence[str], subject: str = "First Listen"
+) -> None:
+    """Draw one bar a method, best on top, with its 95 % interval; one panel a metric.
+
+    Parameters
+    ----------
+    report : Report
+    path : Path
+        A .png or .svg, written whole or not at all.
+    task : str
+    metrics : sequence of str
+    subject : str
+        Drawn in a colour of its own; bounds that no method is expected to cross (random, oracles) are drawn pale.
+
+    Raises
+    ------
+    DataError
+        If the report has no such task or metric.
+    """
+    table = report.table[report.table["task"] == task]
+    missing = [metric for metric in metrics if metric not in set(table["metric"])]
+    if missing:
+        raise DataError(
+            f"the report has no {missing[0]!r} for the task {task!r}; it has {sorted(set(table['metric']))}"
+        )
+    figure, axes = _figure(len(metrics), width=5.2, height=1.6 + 0.36 * table["method"].nunique(), share_y=True)
+    order = table[table["metric"] == metrics[-1]].sort_values("mean")["method"].tolist()
+    colours = [SUBJECT_COLOUR if m == subject else BOUND_COLOUR if m in BOUNDS else OTHER_COLOUR for m in order]
+    for axis, metric in zip(axes, metrics, strict=True):
+        rows = table[table["metric"] == metric].set_index("method").loc[order]
+        means = rows["mean"].to_numpy()
+        spread = np.abs(np.stack([means - rows["low"].to_numpy(), rows["high"].to_numpy() - means]))
+        axis.barh(order, means, xerr=spread, color=colours, height=0.66, error_kw={"ecolor": "#1e293b", "capsize": 2.5})
+        for position, (mean, high) in enumerate(zip(means, rows["high"].to_numpy(), strict=True)):
+            axis.text(high + 0.015 * float(rows["high"].max()), position, f"{mean:.3f}", va="center", fontsize=8.5)
+        axis.set_xlim(0, float(rows["high"].max()) * 1.16)
+        axis.set_title(_metric_label(metric), fontsize=11, loc="left")
+        axis.tick_params(axis="y", length=0)
+        axis.xaxis.grid(visible=True, color="#e2e8f0", linewidth=0.8)
+        axis.set_axisbelow(True)
+    seeds = len(report.by_seed["seed"].unique())
+    n_users = int(table["n_users"].max())
+    figure.suptitle(f"{report.title} ({n_users} users, {seeds} {'split' if seeds == 1 else 'splits'})", fontsize=12)
+    figure.text(0.99, 0.01, "95 % intervals by user bootstrap", ha="right", fontsize=8, color="#475569")
+    _save(figure, path)
+
+
+def training_curves(history: Sequence[dict[str, Any]], path: Path) -> None:
+    """Draw how a training went: one panel for each quantity that was logged by epoch.
+
+    Parameters
+    ----------
+    history : sequence of dict, one an epoch
+        Numbers by name. ``epoch`` gives the horizontal axis where present. Names that differ only in a leading ``train_``,
+        ``validation_``, ``valid_`` or ``val_`` share a panel. Other values are left out.
+    path : Path
+        A .png or .svg, written whole or not at all.
+
+    Raises
+    ------
+    DataError
+        If the history is empty or holds no numbers.
+    """
+    panels: dict[str, list[tuple[str, str]]] = {}
+    for name in dict.fromkeys(key for epoch in history for key in epoch):
+        if name != "epoch" and any(_is_number(epoch.get(name)) for epoch in history):
+            quantity, side = _quantity(name)
+            panels.setdefault(quantity, []).append((side, name))
+    if not panels:
+        raise DataError("the training history holds no numbers to draw; train at least one epoch")
+    figure, axes = _figure(len(panels), width=4.2, height=3.2, share_y=False)
+    for axis, (quantity, series) in zip(axes, panels.items(), strict=True):
+        for number, (side, name) in enumerate(series):
+            points = [
+                (epoch.get("epoch", at + 1), epoch[name])
+                for at, epoch in enumerate(history)
+                if _is_number(epoch.get(name))
+            ]
+            colour = SERIES_COLOURS[number % len(SERIES_COLOURS)]
+            axis.plot(*zip(*points, strict=True), label=side, color=colour, linewidth=1.8, marker="o", markersize=3)
+        axis.set_title(quantity, fontsize=11, loc="left")
+        axis.set_xlabel("epoch")
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.grid(visible=True, color="#e2e8f0", linewidth=0.8)
+        if len(series) > 1 or series[0][0]:
+            axis.legend(frameon=False, fontsize=9)
+    _save(figure, path)
+
+
+def _quantity(name: str) -> tuple[str, str]:
+    for prefix, side in (
+        ("train_", "train"),
+        ("validation_", "validation"),
+        ("valid_", "validation"),
+        ("val_", "validation"),
+    ):
+        if name.startswith(prefix) and len(name) > len(prefix):
+            return name[len(prefix) :].replace("_", " "), side
+    return name.replace("_", " "), ""
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
+
+
+def _metric_label(metric: str) -> str:
+    name, _, k = metric.partition("@")
+    return f"{ {'ndcg': 'NDCG', 'mrr': 'MRR'}.get(name, name.capitalize()) }@{k}"
+
+
+def _figure(panels: int, *, width: float, height: float, share_y: bool) -> tuple[Any, Any]:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    columns = min(panels, 3)
+    rows = -(-panels // columns)
+    figure, axes = plt.subplots(
+        rows,
+        columns,
+        figsize=(1.0 + width * columns, height * rows),
+        squeeze=False,
+        sharey=share_y,
+        layout="constrained",
+    )
+    figure.get_layout_engine().set(rect=(0, 0.03, 1, 0.97))
+    for axis in axes.ravel():
+        axis.spines[["top", "right"]].set_visible(False)
+    for unused in axes.ravel()[panels:]:
+        unused.set_visible(False)
+    return figure, axes.ravel()[:panels]
+
+
+def _save(figure: Any, path: Path) -> None:
+    import matplotlib.pyplot as plt
+
+    try:
+        with atomic_path(path) as part:
+            figure.savefig(part, dpi=DPI)
+    finally:
+        plt.close(figure)

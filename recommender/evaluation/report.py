@@ -1,0 +1,209 @@
+"""A finished evaluation: its figures with intervals, where they came from, and the files that show them."""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from recommender.data.catalog import Catalog
+from recommender.data.embeddings import Embeddings
+from recommender.data.interactions import Interactions
+from recommender.data.storage import atomic_path, digest_of, write_json
+from recommender.evaluation import bootstrap
+from recommender.evaluation.figures import SeedFigures
+
+PACKAGES = ("firstlisten", "numpy", "scipy", "pandas", "implicit", "torch")
+TABLE_COLUMNS = ["task", "method", "metric", "mean", "low", "high", "n_users"]
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """An evaluation that can be read, compared and repeated.
+
+    Parameters
+    ----------
+    title : str
+    config : dict
+        The resolved configuration, JSON values.
+    data : dict
+        ``digest`` and sizes of what was evaluated on; ``tasks``: sizes of the tasks by seed.
+    versions : dict of package to version
+    table : DataFrame
+        Columns task, method, metric, mean, low, high, n_users: means over users and seeds, 95 % intervals by user bootstrap.
+    differences : DataFrame
+        Columns task, method, baseline, metric, difference, low, high, n_users: First Listen against each other method,
+        paired by user.
+    catalog : DataFrame
+        Columns task, method, metric, value: coverage, Gini and popularity lift, means over seeds.
+    by_seed : DataFrame
+        Columns task, method, metric, seed, mean.
+    durations_s : dict of str to float
+        Seconds by task and method, summed over seeds, and ``total``.
+    """
+
+    title: str
+    config: dict[str, Any]
+    data: dict[str, Any]
+    versions: dict[str, str]
+    table: pd.DataFrame
+    differences: pd.DataFrame
+    catalog: pd.DataFrame
+    by_seed: pd.DataFrame
+    durations_s: dict[str, float]
+
+    def figure(self, task: str, method: str, metric: str) -> float:
+        """Return one mean of the table.
+
+        Raises
+        ------
+        KeyError
+            If the table has no such line.
+        """
+        found = self.table.query("task == @task and method == @method and metric == @metric")["mean"]
+        if len(found) != 1:
+            raise KeyError((task, method, metric))
+        return float(found.iloc[0])
+
+
+def build_report(
+    title: str,
+    config: dict[str, Any],
+    data: dict[str, Any],
+    seeds: Sequence[SeedFigures],
+    *,
+    subject: str = "First Listen",
+    draws: int = bootstrap.DRAWS,
+) -> Report:
+    """Average the figures of all seeds and put intervals to them.
+
+    Parameters
+    ----------
+    title : str
+    config, data : dict
+    seeds : sequence of SeedFigures
+    subject : str
+        The method that `Report.differences` compares with all others; none if it was not measured.
+    draws : int
+        Bootstrap samples.
+    """
+    tables, differences, by_seed = [], [], []
+    for task in seeds[0].per_user:
+        frames = {method: [one.per_user[task][method] for one in seeds] for method in seeds[0].per_user[task]}
+        tables.append(bootstrap.summarise(frames, draws=draws).assign(task=task))
+        if subject in frames:
+            differences.append(bootstrap.compare(frames, subject, draws=draws).assign(task=task))
+        for method, per_seed in frames.items():
+            for one, frame in zip(seeds, per_seed, strict=True):
+                by_seed += [(task, method, metric, one.seed, value) for metric, value in frame.mean().items()]
+    compared = pd.concat(differences, ignore_index=True) if differences else pd.DataFrame(columns=["task"])
+    everything = pd.concat([one.catalog for one in seeds], ignore_index=True)
+    durations = pd.DataFrame([one.durations_s for one in seeds]).sum()
+    return Report(
+        title=title,
+        config=config,
+        data=data | {"tasks": {str(one.seed): one.counts for one in seeds}},
+        versions=package_versions(),
+        table=pd.concat(tables, ignore_index=True)[TABLE_COLUMNS],
+        differences=compared[["task", *[column for column in compared.columns if column != "task"]]],
+        catalog=everything.groupby(["task", "method", "metric"], sort=False, as_index=False)["value"].mean(),
+        by_seed=pd.DataFrame(by_seed, columns=["task", "method", "metric", "seed", "mean"]),
+        durations_s={name: round(float(value), 3) for name, value in durations.items()}
+        | {"total": round(float(durations.sum()), 3)},
+    )
+
+
+def write_report(report: Report, out: Path) -> None:
+    """Write report.json, table.csv, differences.csv and report.md into the folder `out`, each whole or not at all."""
+    value = {
+        "title": report.title,
+        "config": report.config,
+        "data": report.data,
+        "versions": report.versions,
+        "durations_s": report.durations_s,
+        **{
+            name: getattr(report, name).to_dict(orient="records")
+            for name in ("table", "differences", "catalog", "by_seed")
+        },
+    }
+    write_json(out / "report.json", _json_value(value))
+    for name in ("table", "differences"):
+        with atomic_path(out / f"{name}.csv") as part:
+            getattr(report, name).to_csv(part, index=False, float_format="%.6f")
+    with atomic_path(out / "report.md") as part:
+        part.write_text(to_markdown(report), encoding="utf-8")
+
+
+def to_markdown(report: Report) -> str:
+    """Return the report as a page: one table a task, methods down, metrics across, intervals in brackets."""
+    lines = [f"# {report.title}", ""]
+    for task, table in report.table.groupby("task", sort=False):
+        metrics = [metric for metric in dict.fromkeys(table["metric"]) if not metric.startswith("novelty")]
+        lines += [
+            f"## {task}",
+            "",
+            f"{int(table['n_users'].max())} users. Means, 95 % intervals by user bootstrap.",
+            "",
+        ]
+        lines += ["| method | " + " | ".join(metrics) + " |", "|---|" + "---|" * len(metrics)]
+        for method, rows in table.groupby("method", sort=False):
+            cells = {row.metric: f"{row.mean:.3f} [{row.low:.3f}, {row.high:.3f}]" for row in rows.itertuples()}
+            lines.append(f"| {method} | " + " | ".join(cells[metric] for metric in metrics) + " |")
+        lines.append("")
+    lines += ["## Data and versions", ""]
+    lines += [f"- {name}: {value}" for name, value in report.data.items() if name != "tasks"]
+    lines += [f"- {name} {value}" for name, value in report.versions.items()]
+    lines += [f"- seeds: {report.config.get('seeds')}", f"- {report.durations_s['total']:.0f} s of computing", ""]
+    return "\n".join(lines)
+
+
+def describe_data(catalog: Catalog, interactions: Interactions, embeddings: Embeddings | None) -> dict[str, Any]:
+    """Return a digest and the sizes of what an evaluation reads."""
+    arrays = [
+        np.array(interactions.users.ids, dtype=object),
+        np.array(interactions.tracks.ids, dtype=object),
+        interactions.user_rows,
+        interactions.track_rows,
+        interactions.weights,
+        interactions.times.astype("datetime64[s]").astype(np.int64),
+        catalog.table[["title", "artist", "album", "released"]].to_numpy(dtype=object),
+    ]
+    if embeddings is not None:
+        arrays += [np.array(embeddings.tracks.ids, dtype=object), embeddings.vectors]
+    return {
+        "digest": digest_of(*arrays),
+        "users": len(interactions.users),
+        "tracks": len(interactions.tracks),
+        "interactions": len(interactions),
+        "embeddings": embeddings.version if embeddings is not None else "trained in each split",
+    }
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that figures depend on."""
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed"
+    return versions
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _json_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_value(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
