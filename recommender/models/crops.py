@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from recommender.audio.mel import DB_FLOOR, DB_STEP
+
 if TYPE_CHECKING:
     from recommender.audio.clips import Clips
 
@@ -85,5 +87,5 @@ class ClipTable:
 
 
 def decibels(mels: Tensor) -> Tensor:
-    """Undo `recommender.audio.mel.quantise`: uint8 half-dB steps from -100 dB to float32 dB, the same shape."""
-    return mels.float() * 0.5 - 100
+    """Return stored levels (`recommender.audio.mel.quantise`, uint8) in dB, float32: `dequantise` for tensors."""
+    return mels.float() * DB_STEP + DB_FLOOR

@@ -73,10 +73,12 @@ class TrainCnnConfig:
                 raise ConfigError(f"train_cnn {name} is {getattr(self, name)}, expected {least} or more")
         if self.crop_frames < MIN_FRAMES:
             raise ConfigError(f"train_cnn crop_frames is {self.crop_frames}, expected {MIN_FRAMES} or more")
-        if not (self.learning_rate > 0 and self.temperature > 0):
-            raise ConfigError("train_cnn learning_rate and temperature must be above 0")
-        if min(self.contrastive_weight, self.alignment_weight, self.weight_decay) < 0:
-            raise ConfigError("train_cnn weights of losses and weight_decay must not be negative")
+        for name in ("learning_rate", "temperature"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"train_cnn {name} is {getattr(self, name)}, expected a number above 0")
+        for name in ("contrastive_weight", "alignment_weight", "weight_decay"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"train_cnn {name} is {getattr(self, name)}, expected 0 or more")
         if not 0 <= self.held_out <= 0.5:
             raise ConfigError(f"train_cnn held_out is {self.held_out}, expected a share from 0 to 0.5")
 

@@ -1,0 +1,95 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from recommender.data.vocabulary import Vocabulary
+from recommender.errors import DataError
+from recommender.models.factors import Factors
+from recommender.models.als import AlsConfig
+from recommender.models.objectives import (
+    Targets,
+    alignment_loss,
+    mean_reciprocal_rank,
+    nt_xent,
+    retrieval_mrr,
+    sibling_mrr,
+)
+
+
+def unit(*angles_degrees: float) -> torch.Tensor:
+    angles = torch.deg2rad(torch.tensor(angles_degrees))
+    return torch.stack([angles.cos(), angles.sin()], dim=1)
+
+
+def slow_nt_xent(first: np.ndarray, second: np.ndarray, temperature: float) -> float:
+    crops = np.concatenate([first, second])
+    n, losses = len(first), []
+    for i in range(2 * n):
+        sibling = (i + n) % (2 * n)
+        others = [math.exp(crops[i] @ crops[j] / temperature) for j in range(2 * n) if j != i]
+        losses.append(-math.log(math.exp(crops[i] @ crops[sibling] / temperature) / sum(others)))
+    return float(np.mean(losses))
+
+
+def test_nt_xent_agrees_with_its_slow_twin():
+    first, second = unit(0, 100, 200, 260), unit(10, 80, 240, 310)
+    expected = slow_nt_xent(first.numpy(), second.numpy(), 0.3)
+    assert nt_xent(first, second, 0.3).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_nt_xent_of_vectors_that_are_all_alike_is_the_loss_of_a_guess():
+    assert nt_xent(unit(5, 5, 5), unit(5, 5, 5), 0.1).item() == pytest.approx(math.log(5), abs=1e-5)
+
+
+def test_sibling_mrr_worked_by_hand():
+    # Siblings 0-10 and 90-130: each is the other's nearest.
+    assert sibling_mrr(unit(0, 90), unit(10, 130)) == 1.0
+    # Siblings 0-90 and 10-100: from 0: 10, 90 (rank 2); from 10: 0, 90, 100 (2 above at 10 and 80 degrees: rank 3);
+    # from 90: 100, 10, 0 (rank 3); from 100: 90, 10 (rank 2).
+    assert sibling_mrr(unit(0, 10), unit(90, 100)) == pytest.approx((1 / 2 + 1 / 3 + 1 / 3 + 1 / 2) / 4)
+
+
+def test_a_tie_counts_against_the_right_answer():
+    assert mean_reciprocal_rank(torch.tensor([[1.0, 1.0, 0.0]]), torch.tensor([0])) == 0.5
+
+
+def test_retrieval_mrr_worked_by_hand():
+    factors = unit(0, 45, 180)
+    predicted = 7 * unit(40, 60, 170)  # the first is nearer to 45 than to 0: rank 2
+    assert retrieval_mrr(predicted, factors) == pytest.approx((1 / 2 + 1 + 1) / 3)
+    assert retrieval_mrr(predicted[:0], factors[:0]) == 0.0
+
+
+def test_alignment_loss_worked_by_hand():
+    targets = Targets(torch.cat([unit(0, 90), torch.zeros(1, 2)]), torch.tensor([True, True, False]))
+    predicted = 3 * unit(60, 90, 17)
+    assert alignment_loss(predicted, torch.tensor([0, 1, 2]), targets).item() == pytest.approx((0.5 + 0) / 2, abs=1e-6)
+    assert alignment_loss(predicted[:1], torch.tensor([2]), targets).item() == 0.0
+
+
+def factors_of(ids: tuple[str, ...], vectors: list[list[float]]) -> Factors:
+    users = Vocabulary("user", ("u",))
+    track_factors = np.array(vectors, np.float32)
+    none = np.zeros((1, track_factors.shape[1]), np.float32)
+    return Factors(users, Vocabulary("track", ids), none, track_factors, AlsConfig(factors=track_factors.shape[1]))
+
+
+def test_targets_are_laid_out_by_id_and_only_where_there_is_evidence():
+    factors = factors_of(("a", "b", "c", "z"), [[3, 4], [0, 2], [5, 0], [0, 0]])
+    heard = Vocabulary("track", ("c", "new", "b", "a", "z"))
+    targets = Targets.of(heard, factors, np.array([3, 2, 9, 9]), min_evidence=3)
+    assert targets.known.tolist() == [True, False, False, True, False]
+    expected = [[1, 0], [0, 0], [0, 0], [0.6, 0.8], [0, 0]]
+    np.testing.assert_allclose(targets.factors.numpy(), expected, atol=1e-6)
+
+
+def test_without_plays_there_is_nothing_to_predict():
+    targets = Targets.of(Vocabulary("track", ("a", "b")), None, None, min_evidence=1)
+    assert not targets.known.any()
+
+
+def test_evidence_of_other_tracks_is_refused():
+    with pytest.raises(DataError, match="evidence has 3 rows for 2 tracks"):
+        Targets.of(Vocabulary("track", ("a",)), factors_of(("a", "b"), [[1], [1]]), np.ones(3), min_evidence=1)
