@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,8 +63,13 @@ class _Shard:
         self.store.add_failures(self.failures)
         self.tracks, self.failures, self.since = [], {}, time.monotonic()
 
-    def is_due(self) -> bool:
-        return len(self.tracks) >= SHARD_TRACKS or time.monotonic() - self.since >= SHARD_INTERVAL_S
+    def add(self, outcome: Outcome) -> None:
+        if outcome.clips is not None:
+            self.tracks.append((outcome.key, outcome.clips))
+        elif outcome.is_lasting:
+            self.failures[outcome.key] = outcome.reason
+        if len(self.tracks) >= SHARD_TRACKS or time.monotonic() - self.since >= SHARD_INTERVAL_S:
+            self.write()
 
 
 def analyse_files(
@@ -118,27 +124,21 @@ def analyse_files(
     progress(0, len(paths_of))
     try:
         with closing(_outcomes(paths_of, store, workers)) as outcomes:
-          for count, outcome in enumerate(outcomes, start=1):
-            paths = paths_of[outcome.key]
-            if outcome.clips is not None:
-                done += len(paths)
-                shard.tracks.append((outcome.key, outcome.clips))
-                warned.extend((path, text) for path in paths for text in outcome.clips.warnings)
-            else:
-                failed.extend((path, outcome.reason) for path in paths)
-                if outcome.is_lasting:
-                    shard.failures[outcome.key] = outcome.reason
-            if shard.is_due():
-                shard.write()
-            progress(count, len(paths_of))
+            for count, outcome in enumerate(outcomes, start=1):
+                paths = paths_of[outcome.key]
+                if outcome.clips is not None:
+                    done += len(paths)
+                    warned.extend((path, text) for path in paths for text in outcome.clips.warnings)
+                else:
+                    failed.extend((path, outcome.reason) for path in paths)
+                shard.add(outcome)
+                progress(count, len(paths_of))
     finally:
         shard.write()
-    return AnalysisReport(
-        done, skipped, tuple(sorted(failed)), tuple(sorted(warned)), time.monotonic() - started
-    )
+    return AnalysisReport(done, skipped, tuple(sorted(failed)), tuple(sorted(warned)), time.monotonic() - started)
 
 
-def _outcomes(paths_of: dict[str, list[Path]], store: ClipStore, workers: int | None) -> Iterator[Outcome]:
+def _outcomes(paths_of: dict[str, list[Path]], store: ClipStore, workers: int | None) -> Generator[Outcome, None, None]:
     jobs: Sequence[tuple[str, Path]] = [(key, paths[0]) for key, paths in paths_of.items()]
     if workers is None:
         workers = min(len(os.sched_getaffinity(0)), -(-len(jobs) // FILES_A_WORKER))

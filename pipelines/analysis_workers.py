@@ -7,7 +7,8 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -51,7 +52,7 @@ def read_outcome(key: str, path: Path, config: ClipConfig) -> Outcome:
         return Outcome(key, None, str(error).removeprefix(f"{path.name}: "), is_lasting=is_readable)
 
 
-def run_workers(jobs: Sequence[tuple[str, Path]], config: ClipConfig, workers: int) -> Iterator[Outcome]:
+def run_workers(jobs: Sequence[tuple[str, Path]], config: ClipConfig, workers: int) -> Generator[Outcome, None, None]:
     """Read the clips of many files.
 
     Parameters
@@ -108,10 +109,8 @@ class _Worker:
     def give(self, key: str, path: Path) -> None:
         self.job = (key, path)
         self._since = time.monotonic()
-        try:
+        with suppress(BrokenPipeError):  # If it has died, `take` finds out how.
             self.pipe.send(self.job)
-        except BrokenPipeError:
-            pass  # It has died; `take` finds out how.
 
     def take(self) -> Outcome | None:
         """Return the outcome of the file if it is there, or the reason if the process is not."""
@@ -129,7 +128,9 @@ class _Worker:
         if time.monotonic() - self._since > FILE_TIMEOUT_S:
             key, _ = self.job
             self.stop()
-            reason = f"not decoded within {FILE_TIMEOUT_S:g} s, given up; expected audio that decodes faster than it plays"
+            reason = (
+                f"not decoded within {FILE_TIMEOUT_S:g} s, given up; expected audio that decodes faster than it plays"
+            )
             return Outcome(key, None, reason, is_lasting=True)
         return None
 
@@ -142,7 +143,7 @@ class _Worker:
 
     def _died(self) -> Outcome:
         assert self.job is not None
-        key, path = self.job
+        key = self.job[0]
         self._process.join(timeout=10.0)
         code = self._process.exitcode
         self.stop()

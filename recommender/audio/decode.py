@@ -14,11 +14,8 @@ import av.error
 from recommender.audio.runs import Run, Waveform, cut
 from recommender.errors import AudioError
 
-FORMATS = ",".join(
-    (
-        "aac ac3 aiff amr ape asf au avi caf dsf flac flv matroska mov mp3 mp4 mpc mpc8 mpeg mpegts ogg tta w64 wav "
-        "webm wv"
-    ).split()
+FORMATS = (
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,flac,flv,matroska,mov,mp3,mp4,mpc,mpc8,mpeg,mpegts,ogg,tta,w64,wav,webm,wv"
 )
 """FFmpeg's names of the containers that are opened; playlists and scripts, which name other files, are left out."""
 
@@ -114,7 +111,10 @@ def open_audio(path: Path) -> Iterator[AudioFile]:
             kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
             raise AudioError(f"{path.name}: holds {kinds}, expected an audio stream")
         stream.codec_context.thread_type = "NONE"
-        yield AudioFile(path, container, stream)
+        try:
+            yield AudioFile(path, container, stream)
+        except av.error.FFmpegError as error:
+            raise AudioError(f"{path.name}: cannot be decoded ({_words(error)}), expected intact audio") from error
 
 
 class AudioFile:
