@@ -1,0 +1,286 @@
+"""Implicit ALS after Rendle et al. 2021, computed by the `implicit` library; `als_reference` is its readable twin.
+
+The loss over users u and tracks i, where S are the pairs with a play::
+
+    sum_S (x_u.y_i - 1)^2 + a0 sum_all (x_u.y_i)^2
+        + lam sum_u (n_u + a0 N_tracks)^nu |x_u|^2 + lam sum_i (n_i + a0 N_users)^nu |y_i|^2
+
+n is the number of plays of a row, N counts the rows of the other side that have any. Plays are binary: how often a pair
+was played does not matter. `implicit` minimises the same loss over sqrt(1 + a0) times our factors if its ``alpha`` is
+``1 + 1/a0`` and its regularization of a row is ours times ``(1 + a0) / a0``.
+
+We differ from Rendle in three ways: a row without plays has the zero vector and counts nowhere, so that a new track
+changes nobody's factors; the regularization of a row is rounded to a fixed grid (`RIDGE_STEP`), so that rows can be
+solved in groups that share it; and rows are improved by a few conjugate gradient steps a pass instead of solved
+exactly (``cg_steps=0`` solves exactly).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from implicit.cpu.als import AlternatingLeastSquares
+from implicit.recommender_base import ModelFitError
+from scipy import sparse
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+from recommender.data.interactions import Interactions
+from recommender.data.progress import Progress, silent
+from recommender.errors import DataError, ModelError
+from recommender.models.factors import AlsConfig, Factors, Float32s
+
+__all__ = [
+    "RIDGE_STEP",
+    "AlsConfig",
+    "Factors",
+    "fit_als",
+    "fold_in_tracks",
+    "fold_in_users",
+    "initial_factors",
+    "row_ridges",
+]
+
+RIDGE_STEP = 1.05
+"""Ratio of neighbouring grid values of the regularization; rounding changes a row's by 2.5 % at most."""
+
+
+def fit_als(
+    interactions: Interactions, config: AlsConfig, progress: Progress | None = None, num_threads: int = 0
+) -> Factors:
+    """Factorise who played what.
+
+    Parameters
+    ----------
+    interactions : Interactions
+        Weight > 0 is a play; weight 0 is left out.
+    config : AlsConfig
+    progress : Progress, optional
+        Called after each iteration.
+    num_threads : int >= 0
+        0 uses all cores. The result does not depend on it.
+
+    Returns
+    -------
+    Factors
+        Over the vocabularies of `interactions`, rows without plays as zeros.
+
+    Raises
+    ------
+    ModelError
+        If there is no play, or the factors do not stay finite.
+    """
+    plays = _binary(interactions.to_csr())
+    users, tracks = _rows_by_plays(plays), _rows_by_plays(plays.T.tocsr())
+    if len(users) == 0:
+        raise ModelError(
+            f"ALS needs plays: none of the {len(interactions)} interactions has a weight above 0; add listens"
+        )
+    compact = plays[users][:, tracks]
+    compact.sort_indices()
+    scale = _scale(config)
+    user_start, track_start = initial_factors(len(users), len(tracks), config)
+    report = progress or silent
+    with _one_blas_thread():
+        model = _GroupedAls(config, num_threads)
+        model.user_factors, model.item_factors = user_start * scale, track_start * scale
+        try:
+            model.fit(compact, show_progress=False, callback=lambda done, *_: report(done + 1, config.iterations))
+        except ModelFitError as error:
+            raise ModelError(f"ALS left the finite numbers: {error}; raise its regularization") from error
+    user_factors = np.zeros((plays.shape[0], config.factors), dtype=np.float32)
+    track_factors = np.zeros((plays.shape[1], config.factors), dtype=np.float32)
+    user_factors[users], track_factors[tracks] = model.user_factors / scale, model.item_factors / scale
+    return Factors(interactions.users, interactions.tracks, user_factors, track_factors, config)
+
+
+def fold_in_users(
+    plays: sparse.csr_matrix, track_factors: Float32s, config: AlsConfig, num_threads: int = 0
+) -> Float32s:
+    """Solve for the factors of users while the track factors stay fixed.
+
+    Parameters
+    ----------
+    plays : csr_matrix, shape (n_users, n_tracks)
+        Values > 0 are plays; how large they are does not matter. Columns follow the rows of `track_factors`.
+    track_factors : ndarray, shape (n_tracks, d), float32
+    config : AlsConfig
+        The settings that made `track_factors`.
+    num_threads : int >= 0
+        0 uses all cores.
+
+    Returns
+    -------
+    ndarray, shape (n_users, d), float32
+        A user without plays gets the zero vector.
+
+    Raises
+    ------
+    DataError
+        If the column count of `plays` is not n_tracks.
+
+    Notes
+    -----
+    Eq. 4 of Hu, Koren & Volinsky, ICDM 2008, with the regularization of Rendle et al. 2021. Rows are solved exactly,
+    so a user of the training data gets the vector that training converges to.
+    """
+    if plays.shape[1] != len(track_factors):
+        raise DataError(
+            f"plays have {plays.shape[1]} columns for {len(track_factors)} track factors; use one vocabulary"
+        )
+    return _fold_in(sparse.csr_matrix(plays), track_factors, config, num_threads)
+
+
+def fold_in_tracks(
+    plays: sparse.csr_matrix, user_factors: Float32s, config: AlsConfig, num_threads: int = 0
+) -> Float32s:
+    """Solve for the factors of tracks while the user factors stay fixed.
+
+    Parameters
+    ----------
+    plays : csr_matrix, shape (n_users, n_tracks)
+        Values > 0 are plays. Rows follow the rows of `user_factors`.
+    user_factors : ndarray, shape (n_users, d), float32
+    config : AlsConfig
+    num_threads : int >= 0
+
+    Returns
+    -------
+    ndarray, shape (n_tracks, d), float32
+        A track without plays gets the zero vector; `cold_start` knows better.
+
+    Raises
+    ------
+    DataError
+        If the row count of `plays` is not n_users.
+    """
+    if plays.shape[0] != len(user_factors):
+        raise DataError(f"plays have {plays.shape[0]} rows for {len(user_factors)} user factors; use one vocabulary")
+    return _fold_in(sparse.csr_matrix(plays).T.tocsr(), user_factors, config, num_threads)
+
+
+def row_ridges(counts: npt.NDArray[Any], n_other: int, config: AlsConfig) -> npt.NDArray[np.float64]:
+    """Return the regularization of rows, ``lam (n + a0 N)^nu``, rounded to the grid of `RIDGE_STEP` unless nu is 0.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (n,)
+        Plays of each row (n).
+    n_other : int
+        Rows of the other side that have plays (N).
+    config : AlsConfig
+
+    Returns
+    -------
+    ndarray, shape (n,), float64
+    """
+    exact = config.regularization * (counts + config.unobserved_weight * n_other) ** config.frequency_exponent
+    if config.frequency_exponent == 0:
+        return np.asarray(exact, dtype=np.float64)
+    step = np.log(RIDGE_STEP)
+    return np.asarray(np.exp(np.round(np.log(exact) / step) * step), dtype=np.float64)
+
+
+def initial_factors(n_users: int, n_tracks: int, config: AlsConfig) -> tuple[Float32s, Float32s]:
+    """Return the random start, N(0, .1 / sqrt(d)) as in Rendle et al. 2021; users first, then tracks."""
+    rng = np.random.default_rng(config.seed)
+    deviation = 0.1 / np.sqrt(config.factors)
+    users = rng.normal(0, deviation, (n_users, config.factors)).astype(np.float32)
+    return users, rng.normal(0, deviation, (n_tracks, config.factors)).astype(np.float32)
+
+
+class _GroupedAls(AlternatingLeastSquares):  # type: ignore[misc]
+    """`implicit`'s ALS over rows sorted by plays: one call of its solver for each value of the regularization."""
+
+    def __init__(self, config: AlsConfig, num_threads: int) -> None:
+        super().__init__(
+            factors=config.factors,
+            alpha=1 + 1 / config.unobserved_weight,
+            use_cg=config.cg_steps > 0,
+            iterations=config.iterations,
+            num_threads=num_threads,
+        )
+        self.cg_steps = config.cg_steps
+        self.settings = config
+        self.blocks_of: dict[bool, list[tuple[slice, float, sparse.csr_matrix]]] = {}
+
+    @property
+    def solver(self) -> Callable[..., None]:
+        plain = super().solver
+
+        def solve(confidence: sparse.csr_matrix, X: Float32s, Y: Float32s, _: float, num_threads: int) -> None:
+            for_users = X is self.user_factors
+            if for_users not in self.blocks_of:
+                groups = _groups(np.diff(confidence.indptr), len(Y), self.settings)
+                self.blocks_of[for_users] = [(rows, ridge, confidence[rows]) for rows, ridge in groups]
+            for rows, ridge, block in self.blocks_of[for_users]:
+                plain(block, X[rows], Y, ridge, num_threads=num_threads)
+
+        return solve
+
+
+def _fold_in(plays: sparse.csr_matrix, others: Float32s, config: AlsConfig, num_threads: int) -> Float32s:
+    if others.ndim != 2 or others.shape[1] != config.factors:
+        raise DataError(f"factors have shape {others.shape}, the configuration says {config.factors} factors")
+    plays = _binary(plays)
+    folded = np.zeros((plays.shape[0], config.factors), dtype=np.float32)
+    order = _rows_by_plays(plays)
+    if len(order) == 0:
+        return folded
+    scale = _scale(config)
+    n_other = int(np.count_nonzero(others.any(axis=1)))
+    with _one_blas_thread():
+        model = AlternatingLeastSquares(
+            factors=config.factors, alpha=1 + 1 / config.unobserved_weight, num_threads=num_threads
+        )
+        model.item_factors = np.ascontiguousarray(others, dtype=np.float32) * scale
+        for rows, ridge in _groups(np.diff(plays.indptr)[order], n_other, config):
+            model.regularization = ridge
+            folded[order[rows]] = model.recalculate_user(order[rows], plays[order[rows]]) / scale
+    return folded
+
+
+def _groups(counts: npt.NDArray[Any], n_other: int, config: AlsConfig) -> list[tuple[slice, float]]:
+    """Cut rows, sorted by plays, where their regularization changes; the regularization is in `implicit`'s scale."""
+    ridges = row_ridges(counts, n_other, config)
+    starts = np.flatnonzero(np.diff(ridges, prepend=-1.0))
+    stops = np.append(starts[1:], len(ridges))
+    factor = (1 + config.unobserved_weight) / config.unobserved_weight
+    return [(slice(a, b), float(ridges[a]) * factor) for a, b in zip(starts, stops, strict=True)]
+
+
+def _binary(plays: sparse.csr_matrix) -> sparse.csr_matrix:
+    played = sparse.csr_matrix(
+        (np.where(plays.data > 0, 1, 0).astype(np.float32), plays.indices, plays.indptr), plays.shape
+    )
+    played.sum_duplicates()
+    played.eliminate_zeros()
+    played.data[:] = 1
+    return played
+
+
+def _rows_by_plays(plays: sparse.csr_matrix) -> npt.NDArray[np.int64]:
+    """Return the rows that have plays, fewest plays first."""
+    counts = np.diff(plays.indptr)
+    order: npt.NDArray[np.int64] = np.argsort(counts, kind="stable")
+    return np.asarray(order[counts[order] > 0])
+
+
+def _scale(config: AlsConfig) -> np.float32:
+    """Return what `implicit`'s factors are multiplied by, in comparison to ours."""
+    return np.float32(np.sqrt(1 + config.unobserved_weight))
+
+
+def _one_blas_thread() -> AbstractContextManager[Any]:
+    """Leave the cores to `implicit`'s own threads, and the sums in one order whatever their number."""
+    limit: AbstractContextManager[Any] = _blas().limit(limits=1, user_api="blas")
+    return limit
+
+
+@functools.cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
