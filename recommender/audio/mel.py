@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
@@ -113,6 +114,20 @@ def log_mel_spectrogram(waveform: torch.Tensor, config: MelConfig) -> torch.Tens
     )
     mel = bands.to(waveform.device) @ power
     return 10.0 * torch.log10(torch.clamp(mel / (config.n_fft / 4) ** 2, min=10 ** (DB_FLOOR / 10)))
+
+
+def band_centres_hz(config: MelConfig) -> npt.NDArray[np.float64]:
+    """Return the frequency of each band's peak, shape (n_mels,), float64, Hz.
+
+    Slaney's scale: 3 mel per 200 Hz up to 1 kHz, then 27 mel per factor of 6.4.
+    """
+
+    def to_mel(hz: float) -> float:
+        return hz * 3 / 200 if hz < 1000 else 15 + 27 * math.log(hz / 1000) / math.log(6.4)
+
+    mel = np.linspace(to_mel(config.f_min_hz), to_mel(config.f_max_hz), config.n_mels + 2)[1:-1]
+    centres: npt.NDArray[np.float64] = np.where(mel < 15, mel * 200 / 3, 1000 * 6.4 ** ((mel - 15) / 27))
+    return centres
 
 
 def quantise(level_db: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
