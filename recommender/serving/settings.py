@@ -1,0 +1,71 @@
+"""What a server is told when it starts: where things lie and how much it takes at once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from recommender.errors import ConfigError
+
+SETTINGS_VARIABLE = "FIRSTLISTEN_SERVE_SETTINGS"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that a server needs to know.
+
+    Parameters
+    ----------
+    bundles_dir : Path
+        Holds one folder a bundle and a text file ``current`` that names the folder to serve.
+    store_url : str
+        SQLAlchemy URL of the listens' database, for example ``sqlite:////path/store.db``.
+    uploads_dir : Path
+        Where uploaded audio is kept.
+    music_roots : tuple of Path
+        Folders that a catalog path may lie in; nothing outside them is ever sent. `uploads_dir` counts as one.
+    max_upload_bytes : int
+        The largest audio file that is accepted.
+    max_body_bytes : int
+        The largest body of any other request.
+    warm_hearing : bool
+        Load the audio model in the background at start, so that the first upload does not wait for it.
+    refresh_s : float
+        How old the view of what other processes stored may get, in seconds.
+    """
+
+    bundles_dir: Path
+    store_url: str
+    uploads_dir: Path
+    music_roots: tuple[Path, ...] = ()
+    max_upload_bytes: int = 200 * 1024 * 1024
+    max_body_bytes: int = 2 * 1024 * 1024
+    warm_hearing: bool = True
+    refresh_s: float = 1.0
+
+    def to_json(self) -> str:
+        """Return the settings as text, for a worker process; `from_json` reads it back."""
+        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        values["bundles_dir"], values["uploads_dir"] = str(self.bundles_dir), str(self.uploads_dir)
+        values["music_roots"] = [str(root) for root in self.music_roots]
+        return json.dumps(values)
+
+    @classmethod
+    def from_json(cls, text: str) -> Settings:
+        """Read what `to_json` wrote.
+
+        Examples
+        --------
+        >>> settings = Settings(Path("bundles"), "sqlite://", Path("uploads"), (Path("music"),))
+        >>> Settings.from_json(settings.to_json()) == settings
+        True
+        """
+        try:
+            values = json.loads(text)
+            values["bundles_dir"], values["uploads_dir"] = Path(values["bundles_dir"]), Path(values["uploads_dir"])
+            values["music_roots"] = tuple(Path(root) for root in values["music_roots"])
+            return cls(**values)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ConfigError(f"{SETTINGS_VARIABLE} holds no server settings: {error}") from error

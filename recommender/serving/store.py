@@ -1,0 +1,314 @@
+"""What people did since the bundle was made: listens and uploads, in SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import (
+    BigInteger,
+    Engine,
+    Float,
+    Integer,
+    LargeBinary,
+    String,
+    UniqueConstraint,
+    create_engine,
+    event,
+    func,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from recommender.errors import StoreError, VersionError
+
+STORE_FORMAT = 1
+ListenResult = Literal["stored", "duplicate", "conflict"]
+_Sequence = BigInteger().with_variant(Integer, "sqlite")
+
+
+@dataclass(frozen=True)
+class Listen:
+    """One listen: `weight` plays (0 = heard and skipped), at `listened_at_ms` (UTC, milliseconds since 1970)."""
+
+    user_id: str
+    track_id: str
+    listened_at_ms: int
+    weight: float = 1.0
+    client_id: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Upload:
+    """One uploaded file and what was heard in it.
+
+    Parameters
+    ----------
+    track_id, content_hash, file_name : str
+        `file_name` is relative to the uploads folder.
+    title, artist, album : str
+    duration_s : float
+    embedding_version : str
+        The audio model that made the vectors.
+    vector : ndarray, shape (dim,), float32
+    clip_vectors : ndarray, shape (n_clips, dim), float32
+    clip_starts_s : ndarray, shape (n_clips,), float32
+    """
+
+    track_id: str
+    content_hash: str
+    file_name: str
+    title: str
+    artist: str
+    album: str
+    duration_s: float
+    embedding_version: str
+    vector: npt.NDArray[np.float32]
+    clip_vectors: npt.NDArray[np.float32]
+    clip_starts_s: npt.NDArray[np.float32]
+
+
+class _Base(DeclarativeBase):
+    pass
+
+
+class _Meta(_Base):
+    __tablename__ = "meta"
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[str] = mapped_column(String(256))
+
+
+class _ListenRow(_Base):
+    __tablename__ = "listens"
+    __table_args__ = (
+        UniqueConstraint("user_id", "track_id", "listened_at_ms"),
+        UniqueConstraint("user_id", "client_id"),
+        {"sqlite_autoincrement": True},
+    )
+    seq: Mapped[int] = mapped_column(_Sequence, primary_key=True, autoincrement=True)
+    user_id: Mapped[str] = mapped_column(String(256))
+    track_id: Mapped[str] = mapped_column(String(256))
+    listened_at_ms: Mapped[int] = mapped_column(BigInteger)
+    weight: Mapped[float] = mapped_column(Float)
+    client_id: Mapped[str | None] = mapped_column(String(128))
+    received_at_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class _UploadRow(_Base):
+    __tablename__ = "uploads"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+    seq: Mapped[int] = mapped_column(_Sequence, primary_key=True, autoincrement=True)
+    track_id: Mapped[str] = mapped_column(String(256), unique=True)
+    content_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    file_name: Mapped[str] = mapped_column(String(512))
+    title: Mapped[str] = mapped_column(String(1024))
+    artist: Mapped[str] = mapped_column(String(1024))
+    album: Mapped[str] = mapped_column(String(1024))
+    duration_s: Mapped[float] = mapped_column(Float)
+    embedding_version: Mapped[str] = mapped_column(String(128))
+    vector: Mapped[bytes] = mapped_column(LargeBinary)
+    clip_vectors: Mapped[bytes] = mapped_column(LargeBinary)
+    clip_starts_s: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class Store:
+    """The database of one workspace; safe to use from many threads and processes.
+
+    A write that returned is on disk. Every row has a growing sequence number, so that a reader can ask for what is new.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def open(cls, url: str) -> Store:
+        """Connect to the database at `url` and create its tables where they are missing.
+
+        Raises
+        ------
+        StoreError
+            If the database cannot be opened.
+        VersionError
+            If another version of First Listen made its tables.
+        """
+        with _reported("opened"):
+            engine = create_engine(url)
+            if engine.dialect.name == "sqlite":
+                event.listen(engine, "connect", _make_sqlite_durable)
+            _Base.metadata.create_all(engine)
+        store = cls(engine)
+        with store._session("opened") as session:
+            session.execute(store._insert(_Meta, [{"key": "format", "value": str(STORE_FORMAT)}]))
+            found = session.scalar(select(_Meta.value).where(_Meta.key == "format"))
+        if found != str(STORE_FORMAT):
+            store.close()
+            raise VersionError(f"the listens' database has format {found}, this program reads format {STORE_FORMAT}")
+        return store
+
+    def close(self) -> None:
+        """Give back all connections."""
+        self._engine.dispose()
+
+    def check(self) -> None:
+        """Raise StoreError if the database does not answer."""
+        with self._session("reached") as session:
+            session.execute(select(1))
+
+    def add_listens(self, listens: Sequence[Listen]) -> list[ListenResult]:
+        """Store listens, each once.
+
+        Parameters
+        ----------
+        listens : sequence of Listen
+
+        Returns
+        -------
+        list of {"stored", "duplicate", "conflict"}
+            One a listen, in order: new; already there (same user, track and time, or same client id with the same
+            track); or its client id belongs to a listen of another track.
+        """
+        now = _now_ms()
+        results: list[ListenResult] = []
+        with self._session("written") as session:
+            for listen in listens:
+                values = {
+                    "user_id": listen.user_id,
+                    "track_id": listen.track_id,
+                    "listened_at_ms": listen.listened_at_ms,
+                    "weight": listen.weight,
+                    "client_id": listen.client_id,
+                    "received_at_ms": now,
+                }
+                stored = session.scalar(self._insert(_ListenRow, [values]).returning(_ListenRow.seq))
+                if stored is not None:
+                    results.append("stored")
+                    continue
+                owner = session.scalar(
+                    select(_ListenRow.track_id).where(
+                        _ListenRow.user_id == listen.user_id, _ListenRow.client_id == listen.client_id
+                    )
+                )
+                results.append("conflict" if owner is not None and owner != listen.track_id else "duplicate")
+        return results
+
+    def listens_after(self, seq: int, limit: int = 100_000) -> tuple[list[Listen], int]:
+        """Return the listens stored after `seq`, oldest first, and the sequence number to go on from."""
+        with self._session("read") as session:
+            rows = session.scalars(select(_ListenRow).where(_ListenRow.seq > seq).order_by(_ListenRow.seq).limit(limit))
+            listens = []
+            for row in rows:
+                listens.append(Listen(row.user_id, row.track_id, row.listened_at_ms, row.weight, row.client_id))
+                seq = row.seq
+        return listens, seq
+
+    def count_listens(self) -> int:
+        """Return how many listens are stored."""
+        with self._session("read") as session:
+            return session.scalar(select(func.count()).select_from(_ListenRow)) or 0
+
+    def add_upload(self, upload: Upload) -> bool:
+        """Store an upload; False if its track or its content is already there."""
+        values = {
+            "track_id": upload.track_id,
+            "content_hash": upload.content_hash,
+            "file_name": upload.file_name,
+            "title": upload.title,
+            "artist": upload.artist,
+            "album": upload.album,
+            "duration_s": upload.duration_s,
+            "created_at_ms": _now_ms(),
+            **_heard(upload),
+        }
+        with self._session("written") as session:
+            return session.scalar(self._insert(_UploadRow, [values]).returning(_UploadRow.seq)) is not None
+
+    def set_upload_vectors(self, upload: Upload) -> None:
+        """Replace what was heard in an upload, after the audio model changed."""
+        with self._session("written") as session:
+            row = session.scalar(select(_UploadRow).where(_UploadRow.track_id == upload.track_id))
+            if row is not None:
+                for name, value in _heard(upload).items():
+                    setattr(row, name, value)
+
+    def uploads_after(self, seq: int) -> tuple[list[Upload], int]:
+        """Return the uploads stored after `seq`, oldest first, and the sequence number to go on from."""
+        with self._session("read") as session:
+            uploads = []
+            for row in session.scalars(select(_UploadRow).where(_UploadRow.seq > seq).order_by(_UploadRow.seq)):
+                uploads.append(_to_upload(row))
+                seq = row.seq
+        return uploads, seq
+
+    def upload_by_content(self, content_hash: str) -> Upload | None:
+        """Return the upload of this content, if there is one."""
+        with self._session("read") as session:
+            row = session.scalar(select(_UploadRow).where(_UploadRow.content_hash == content_hash))
+            return None if row is None else _to_upload(row)
+
+    def _insert(self, table: type[_Base], rows: list[dict[str, Any]]) -> Any:
+        """Return an INSERT that leaves out what is already there; both databases spell it alike."""
+        insert = sqlite.insert if self._engine.dialect.name == "sqlite" else postgresql.insert
+        return insert(table).values(rows).on_conflict_do_nothing()
+
+    @contextmanager
+    def _session(self, verb: str) -> Iterator[Session]:
+        with _reported(verb), Session(self._engine) as session, session.begin():
+            yield session
+
+
+@contextmanager
+def _reported(verb: str) -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise StoreError(f"the listens' database cannot be {verb}: {reason}") from error
+
+
+def _make_sqlite_durable(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _heard(upload: Upload) -> dict[str, Any]:
+    return {
+        "embedding_version": upload.embedding_version,
+        "vector": _to_bytes(upload.vector),
+        "clip_vectors": _to_bytes(upload.clip_vectors),
+        "clip_starts_s": _to_bytes(upload.clip_starts_s),
+    }
+
+
+def _to_upload(row: _UploadRow) -> Upload:
+    vector = np.frombuffer(row.vector, dtype="<f4")
+    return Upload(
+        row.track_id,
+        row.content_hash,
+        row.file_name,
+        row.title,
+        row.artist,
+        row.album,
+        row.duration_s,
+        row.embedding_version,
+        vector,
+        np.frombuffer(row.clip_vectors, dtype="<f4").reshape(-1, len(vector)),
+        np.frombuffer(row.clip_starts_s, dtype="<f4"),
+    )
+
+
+def _to_bytes(array: npt.NDArray[np.float32]) -> bytes:
+    return np.ascontiguousarray(array, dtype="<f4").tobytes()
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
