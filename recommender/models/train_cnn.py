@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from recommender.audio.augment import augment
 from recommender.data.progress import Progress, silent
 from recommender.data.storage import digest_of
 from recommender.errors import ModelError
@@ -97,7 +98,7 @@ def train_cnn(
                 _set_learning_rate(optimizer, config, (epoch - 1) + step / steps)
                 first = table.random_crops(tracks, config.crop_frames, generator)
                 second = table.random_crops(tracks, config.crop_frames, generator)
-                crops = torch.cat([first, second]).to(device)
+                crops = augment(torch.cat([first, second]), config.augment, config.cnn.mel, generator).to(device)
 
                 vectors = hearing(crops)
                 contrast = nt_xent(vectors[: len(tracks)], vectors[len(tracks) :], config.temperature)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from recommender.audio.augment import AugmentConfig
+from recommender.audio.mel import MelConfig
 from recommender.data.storage import Array, digest_of, load_arrays, save_arrays
 from recommender.errors import ArtifactError, ConfigError
 from recommender.models.cnn import MIN_FRAMES, CnnConfig
@@ -39,6 +42,8 @@ class TrainCnnConfig:
         Users who must have played a track before its factors are worth predicting.
     held_out : float
         Share of the tracks that validate and do not train; 0 trains on all, for all epochs.
+    augment : AugmentConfig
+        What may change between the two crops of a track.
     seed : int
     threads : int
         Of the CPU; part of the result, see `reproducible`.
@@ -56,13 +61,14 @@ class TrainCnnConfig:
     patience: int = 8
     batch_tracks: int = 32
     crop_frames: int = 150
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
     weight_decay: float = 0.05
     temperature: float = 0.1
     contrastive_weight: float = 1.0
     alignment_weight: float = 1.0
     min_evidence: int = 3
     held_out: float = 0.15
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
     seed: int = 0
     threads: int = 2
     device: str = "auto"
@@ -139,9 +145,14 @@ def load_trained(path: Path, version: str | None = None) -> TrainedCnn:
     """
     weights, metadata = load_arrays(path, KIND, version)
     try:
-        settings = dict(metadata["config"])
-        config = TrainCnnConfig(cnn=CnnConfig(**settings.pop("cnn")), **settings)
+        config = _config_from(metadata["config"])
         history, best_epoch, held_out = metadata["history"], int(metadata["best_epoch"]), tuple(metadata["held_out"])
     except (KeyError, TypeError, ValueError, ConfigError) as error:
         raise ArtifactError(f"{path} does not describe a CNN that this program knows: {error}; train again") from error
     return TrainedCnn(weights, config, history, best_epoch, held_out, version_of(weights, config.cnn))
+
+
+def _config_from(settings: dict[str, Any]) -> TrainCnnConfig:
+    cnn = {**settings["cnn"], "mel": MelConfig(**settings["cnn"]["mel"])}
+    augment = AugmentConfig(**settings["augment"])
+    return TrainCnnConfig(**{**settings, "cnn": CnnConfig(**cnn), "augment": augment})

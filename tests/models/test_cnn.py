@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 import torch
 
+from recommender.audio.mel import MelConfig
 from recommender.errors import ConfigError, ModelError
 from recommender.models.cnn import MIN_FRAMES, CnnConfig, SpectrogramCNN, set_level
 
-SMALL = CnnConfig(n_mels=24, dim=8, pitch_channels=3, channels=12)
+SMALL = CnnConfig(mel=MelConfig(n_mels=24), dim=8, pitch_channels=3, channels=12)
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def test_what_is_far_below_the_level_is_not_heard():
     assert set_level(loud_and_quiet, 60.0)[0, 0, 1] == 0
 
 
-@pytest.mark.parametrize("name", ["n_mels", "dim", "pitch_channels", "channels", "dynamic_range_db"])
+@pytest.mark.parametrize("name", ["dim", "pitch_channels", "channels", "dynamic_range_db"])
 def test_a_config_that_cannot_be_is_refused(name):
     with pytest.raises(ConfigError, match=f"cnn {name} is 0"):
         CnnConfig(**{name: 0})

@@ -6,8 +6,7 @@ import torch
 
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import DataError
-from recommender.models.factors import Factors
-from recommender.models.als import AlsConfig
+from recommender.models.factors import AlsConfig, Factors
 from recommender.models.objectives import (
     Targets,
     alignment_loss,

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from recommender.audio.clips import Clips, TrackClips
-from recommender.audio.mel import dequantise
+from recommender.audio.mel import MelConfig, dequantise
 from recommender.data.vocabulary import Vocabulary
 from recommender.models.cnn import CnnConfig, SpectrogramCNN
 from recommender.models.crops import ClipTable, decibels
@@ -13,7 +13,9 @@ from recommender.models.embed import embed_clips, embed_track
 @pytest.fixture
 def model() -> SpectrogramCNN:
     torch.manual_seed(0)
-    return SpectrogramCNN(CnnConfig(n_mels=12, dim=6, pitch_channels=3, channels=8), version="cnn-test").eval()
+    return SpectrogramCNN(
+        CnnConfig(mel=MelConfig(n_mels=12), dim=6, pitch_channels=3, channels=8), version="cnn-test"
+    ).eval()
 
 
 @pytest.fixture
