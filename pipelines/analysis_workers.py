@@ -125,7 +125,7 @@ class _Worker:
                 self._is_ready, self._since = True, time.monotonic()
         except (EOFError, ConnectionResetError):
             return self._died()
-        if time.monotonic() - self._since > FILE_TIMEOUT_S:
+        if self._is_ready and time.monotonic() - self._since > FILE_TIMEOUT_S:
             key, _ = self.job
             self.stop()
             reason = (
@@ -162,6 +162,10 @@ def _work(pipe: Connection, config: ClipConfig) -> None:
     import torch
 
     torch.set_num_threads(1)
+    _serve(pipe, config)
+
+
+def _serve(pipe: Connection, config: ClipConfig) -> None:
     pipe.send("ready")
     try:
         while True:

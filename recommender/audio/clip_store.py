@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -120,7 +120,7 @@ class ClipStore:
         DataError
             If they are not stored.
         """
-        place = self._place(key)
+        (place,) = self._places_of([key])
         with _opened(place.shard) as shard:
             mels, starts_s = _rows(shard, place)
         return TrackClips(mels, starts_s, place.duration_s, place.warnings)
@@ -142,7 +142,7 @@ class ClipStore:
         DataError
             If a track's clips are not stored.
         """
-        places = [self._place(key) for key in keys.values()]
+        places = self._places_of(keys.values())
         counts = np.array([place.count for place in places], dtype=np.int64)
         firsts = np.cumsum(counts) - counts
         mels = np.empty((int(counts.sum()), self.config.mel.n_mels, self.config.n_frames), dtype=np.uint8)
@@ -162,11 +162,12 @@ class ClipStore:
     def _failures_path(self) -> Path:
         return self.folder / "failures.json"
 
-    def _place(self, key: str) -> _Place:
-        place = self._places.get(key) or self._index().get(key)
-        if place is None:
-            raise DataError(f"no clips are stored of content {key}; run: firstlisten analyse")
-        return place
+    def _places_of(self, keys: Iterable[str]) -> list[_Place]:
+        index = self._index()
+        try:
+            return [index[key] for key in keys]
+        except KeyError as error:
+            raise DataError(f"no clips are stored of content {error.args[0]}; run: firstlisten analyse") from None
 
     def _shards(self) -> list[Path]:
         return sorted(self.folder.glob("shard-*.safetensors"))

@@ -169,7 +169,7 @@ def read_clips(path: Path, config: ClipConfig) -> TrackClips:
     longest = max(map(len, waveforms))
     if longest < MIN_AUDIO_S * config.mel.sample_rate_hz:
         raise AudioError(
-            f"{path.name}: {longest / config.mel.sample_rate_hz:.2f} s of audio can be decoded, "
+            f"{path.name}: {longest / config.mel.sample_rate_hz:.3f} s of audio can be decoded, "
             f"expected at least {MIN_AUDIO_S:g} s"
         )
     kept = [index for index, waveform in enumerate(waveforms) if len(waveform) >= min(longest, config.n_samples / 2)]
@@ -194,14 +194,14 @@ def _heard(
     trusted = promised_s >= config.clip_s
     duration_s = promised_s if trusted else audio.measure_s()
     if duration_s < MIN_AUDIO_S:
-        raise AudioError(f"{path.name}: holds {duration_s:.2f} s of audio, expected at least {MIN_AUDIO_S:g} s")
+        raise AudioError(f"{path.name}: holds {duration_s:.3f} s of audio, expected at least {MIN_AUDIO_S:g} s")
     starts_s, waveforms, warnings = _decode(audio, duration_s, config)
     if trusted and min(map(len, waveforms)) < config.n_samples * 0.99:
         measured_s = audio.measure_s()
         if measured_s < starts_s[-1] + config.clip_s - 0.1:
             if measured_s < MIN_AUDIO_S:
                 raise AudioError(
-                    f"{path.name}: holds {measured_s:.2f} s of the {promised_s:.1f} s that its header promises, "
+                    f"{path.name}: holds {measured_s:.3f} s of the {promised_s:.1f} s that its header promises, "
                     f"expected at least {MIN_AUDIO_S:g} s of audio"
                 )
             duration_s = measured_s

@@ -260,15 +260,17 @@ def _group(starts_s: Sequence[float], window_s: float) -> Iterator[list[int]]:
 
 
 def _describe(runs: Sequence[Run], first_s: float, last_s: float, n_errors: int, ended: bool) -> Iterator[str]:
-    end_s = runs[-1].end_s if runs else first_s
     missing_s, position_s = 0.0, first_s
     for run in runs:
-        missing_s += max(min(run.start_s, last_s) - max(position_s, first_s), 0.0)
-        position_s = run.end_s
+        missing_s += max(min(run.start_s, last_s) - position_s, 0.0)
+        position_s = max(position_s, run.end_s)
+    tail_s = last_s - position_s
+    if not ended:
+        missing_s += max(tail_s, 0.0)
     if missing_s > 2 * TIME_JITTER_S or n_errors:
         yield f"damaged: {missing_s:.2f} s between {first_s:.1f} and {last_s:.1f} s cannot be decoded, left out"
-    if ended and end_s < last_s - 2 * TIME_JITTER_S:
-        yield f"nothing to decode after {end_s:.1f} s, expected audio up to {last_s:.1f} s"
+    if ended and tail_s > 2 * TIME_JITTER_S:
+        yield f"nothing to decode after {position_s:.1f} s, expected audio up to {last_s:.1f} s"
 
 
 def _words(error: Exception) -> str:

@@ -42,7 +42,8 @@ class MelConfig:
     Raises
     ------
     ConfigError
-        If a value is not positive, or the bands do not lie between 0 Hz and half the sample rate.
+        If a value is not positive, the bands do not lie between 0 Hz and half the sample rate, or a band is so narrow
+        that it holds no bin of the FFT and would always be silent.
     """
 
     sample_rate_hz: int = 22050
@@ -60,6 +61,14 @@ class MelConfig:
             raise ConfigError(
                 f"mel bands from {self.f_min_hz} to {self.f_max_hz} Hz do not lie between 0 and "
                 f"{self.sample_rate_hz / 2} Hz, half the sample rate"
+            )
+        edges_hz = _band_edges_hz(self)
+        bins_hz = np.arange(self.n_fft // 2 + 1) * (self.sample_rate_hz / self.n_fft)
+        n_bins = np.searchsorted(bins_hz, edges_hz[2:]) - np.searchsorted(bins_hz, edges_hz[:-2], side="right")
+        if n_bins.min() < 1:
+            raise ConfigError(
+                f"{int((n_bins < 1).sum())} of {self.n_mels} mel bands hold no FFT bin (n_fft {self.n_fft} resolves "
+                f"{bins_hz[1]:.0f} Hz); use fewer bands or a longer window"
             )
 
     def n_frames(self, n_samples: int) -> int:
@@ -86,8 +95,6 @@ def log_mel_spectrogram(waveform: torch.Tensor, config: MelConfig) -> torch.Tens
     ------
     AudioError
         If the waveform is shorter than half a window, which is what the reflection at its ends needs.
-    ConfigError
-        If a band is narrower than the FFT resolves, so that it would always be silent.
 
     Notes
     -----
@@ -117,17 +124,8 @@ def log_mel_spectrogram(waveform: torch.Tensor, config: MelConfig) -> torch.Tens
 
 
 def band_centres_hz(config: MelConfig) -> npt.NDArray[np.float64]:
-    """Return the frequency of each band's peak, shape (n_mels,), float64, Hz.
-
-    Slaney's scale: 3 mel per 200 Hz up to 1 kHz, then 27 mel per factor of 6.4.
-    """
-
-    def to_mel(hz: float) -> float:
-        return hz * 3 / 200 if hz < 1000 else 15 + 27 * math.log(hz / 1000) / math.log(6.4)
-
-    mel = np.linspace(to_mel(config.f_min_hz), to_mel(config.f_max_hz), config.n_mels + 2)[1:-1]
-    centres: npt.NDArray[np.float64] = np.where(mel < 15, mel * 200 / 3, 1000 * 6.4 ** ((mel - 15) / 27))
-    return centres
+    """Return the frequency of each band's peak, shape (n_mels,), float64, Hz."""
+    return _band_edges_hz(config)[1:-1]
 
 
 def quantise(level_db: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
@@ -159,7 +157,7 @@ def _window_and_bands(config: MelConfig) -> tuple[torch.Tensor, torch.Tensor]:
     from torchaudio.functional import melscale_fbanks
 
     with warnings.catch_warnings():
-        # It warns of empty bands by a heuristic; the check below is exact.
+        # It warns of empty bands by a heuristic; MelConfig has made sure that there are none.
         warnings.simplefilter("ignore")
         bands = melscale_fbanks(
             config.n_fft // 2 + 1,
@@ -170,10 +168,18 @@ def _window_and_bands(config: MelConfig) -> tuple[torch.Tensor, torch.Tensor]:
             norm=None,
             mel_scale="slaney",
         ).T.contiguous()
-    empty = int((bands.amax(dim=1) <= 0).sum())
-    if empty:
-        raise ConfigError(
-            f"{empty} of {config.n_mels} mel bands hold no FFT bin (n_fft {config.n_fft} at {config.sample_rate_hz} Hz "
-            f"resolves {config.sample_rate_hz / config.n_fft:.0f} Hz); use fewer bands or a longer window"
-        )
     return torch.hann_window(config.n_fft, periodic=True), bands
+
+
+def _band_edges_hz(config: MelConfig) -> npt.NDArray[np.float64]:
+    """Return shape (n_mels + 2,): each band begins at one edge, peaks at the next and ends at the one after.
+
+    Slaney's scale: 3 mel per 200 Hz up to 1 kHz, then 27 mel per factor of 6.4.
+    """
+
+    def to_mel(hz: float) -> float:
+        return hz * 3 / 200 if hz < 1000 else 15 + 27 * math.log(hz / 1000) / math.log(6.4)
+
+    mel = np.linspace(to_mel(config.f_min_hz), to_mel(config.f_max_hz), config.n_mels + 2)
+    edges: npt.NDArray[np.float64] = np.where(mel < 15, mel * 200 / 3, 1000 * 6.4 ** ((mel - 15) / 27))
+    return edges

@@ -26,6 +26,8 @@ def encode() -> Encode:
     def write(path: Path, samples: np.ndarray, rate: int, codec: str | None = None, **container: str) -> Path:
         samples = np.asarray(samples, dtype=np.float32).reshape(len(samples), -1)
         name, options = CODECS[path.suffix]
+        if path.suffix == ".ogg" and samples.shape[1] == 1:
+            samples = np.repeat(samples, 2, axis=1)  # FFmpeg's own Vorbis encoder takes stereo only.
         layout = LAYOUTS[samples.shape[1]]
         with av.open(path, "w", options=container) as file:
             stream = file.add_stream(codec or name, rate=rate, layout=layout)

@@ -85,7 +85,7 @@ def test_what_cannot_be_computed_is_refused() -> None:
     with pytest.raises(AudioError, match="512 samples, expected more than 512"):
         levels(np.zeros(512), MelConfig())
     with pytest.raises(ConfigError, match="of 400 mel bands hold no FFT bin"):
-        levels(np.zeros(5000), MelConfig(n_mels=400))
+        MelConfig(n_mels=400)
     with pytest.raises(ConfigError, match="hop is 0"):
         MelConfig(hop=0)
     with pytest.raises(ConfigError, match=r"11025\.0 Hz, half the sample rate"):
