@@ -1,0 +1,153 @@
+"""Listeners: who would like which track, and what they therefore play, when, and skip.
+
+A listener's affinity for a track is the sum of what audio can tell (styles, tempo, brightness, density, mode, room) and
+of what it cannot (the scene an artist moves in, a soft spot for an artist, how well a track is known, chance).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ListenerConfig:
+    """How people listen.
+
+    Parameters
+    ----------
+    n_users : int
+    plays : float
+        Mean plays of a user over the whole time.
+    scenes : int
+        Communities of artists and users that sound does not reveal.
+    sound, scene, loyalty, fame, chance : float
+        Weights of the parts of affinity, each of unit variance before.
+    sharpness : float
+        How much more often the better liked is played.
+    exploration : float
+        Share of plays that ignore taste.
+    novelty : float
+        How much more a track is played in the months after its release.
+    """
+
+    n_users: int = 500
+    plays: float = 90.0
+    scenes: int = 7
+    sound: float = 1.6
+    scene: float = 0.9
+    loyalty: float = 0.6
+    fame: float = 0.7
+    chance: float = 0.5
+    sharpness: float = 1.25
+    exploration: float = 0.12
+    novelty: float = 1.2
+
+
+@dataclass(frozen=True, eq=False)
+class Appeal:
+    """What about the tracks moves people.
+
+    Parameters
+    ----------
+    styles : ndarray, shape (n_tracks, n_styles), float64
+        Share of each style in a track.
+    traits : ndarray, shape (n_tracks, n_traits), float64
+        Audible attributes, standardised.
+    artists : ndarray, shape (n_tracks,), int64
+    """
+
+    styles: Floats
+    traits: Floats
+    artists: npt.NDArray[np.int64]
+
+
+def draw_affinity(appeal: Appeal, config: ListenerConfig, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Draw how much each user would like each track.
+
+    Returns
+    -------
+    ndarray, shape (n_users, n_tracks), float32
+        Log-odds up to a constant; comparable inside one user's row.
+    """
+    n_users, (n_tracks, n_styles) = config.n_users, appeal.styles.shape
+    n_artists = int(appeal.artists.max()) + 1
+    style_taste = rng.gamma(0.25, 1.0, (n_users, n_styles))
+    style_taste = np.sqrt(style_taste / style_taste.max(axis=1, keepdims=True))
+    trait_taste = rng.normal(0, 1, (n_users, appeal.traits.shape[1]))
+    sound = _unit(style_taste @ appeal.styles.T) + 0.5 * _unit(trait_taste @ appeal.traits.T)
+
+    scene_of_artist = rng.integers(config.scenes, size=n_artists)
+    scene_taste = rng.dirichlet(np.full(config.scenes, 0.35), n_users)
+    scene = scene_taste[:, scene_of_artist][:, appeal.artists]
+    loyalty = (rng.normal(0, 1, (n_users, n_artists)) ** 3)[:, appeal.artists]
+    fame = rng.normal(0, 0.8, n_artists)[appeal.artists] + rng.normal(0, 0.6, n_tracks)
+    return (
+        config.sound * _unit(sound)
+        + config.scene * _unit(scene)
+        + config.loyalty * _unit(loyalty)
+        + config.fame * fame[None, :]
+        + config.chance * rng.normal(0, 1, (n_users, n_tracks))
+    ).astype(np.float32)
+
+
+def draw_plays(
+    affinity: npt.NDArray[np.float32],
+    released: npt.NDArray[np.datetime64],
+    start: np.datetime64,
+    end: np.datetime64,
+    config: ListenerConfig,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """Draw everything that the users play.
+
+    Parameters
+    ----------
+    affinity : ndarray, shape (n_users, n_tracks)
+    released : ndarray, shape (n_tracks,), datetime64[D]
+        Nobody plays a track before.
+    start, end : datetime64[D]
+    config : ListenerConfig
+    rng : Generator
+
+    Returns
+    -------
+    DataFrame
+        Columns user (int), track (int), weight (1 a play, 0 a skip), timestamp (datetime64[s]); in order of time.
+    """
+    days = int((end - start) / np.timedelta64(1, "D"))
+    release_day = (released - start) / np.timedelta64(1, "D")
+    pull = config.sharpness * affinity.astype(np.float64)
+    likes = affinity - np.quantile(affinity, 0.55, axis=1, keepdims=True)
+    rows: list[tuple[npt.NDArray[np.int64], ...]] = []
+    for user in range(len(affinity)):
+        sessions = max(4, rng.poisson(config.plays * rng.gamma(2.0, 0.5) / 6))
+        joined = rng.uniform(0, 0.6) * days
+        for day in np.sort(rng.uniform(joined, days, sessions)):
+            out = np.flatnonzero(release_day <= day - 1)
+            if not len(out):
+                continue
+            age = day - release_day[out]
+            taste = pull[user, out] + config.novelty * np.exp(-age / 60)
+            curious = rng.random() < config.exploration
+            weights = np.exp((0.15 if curious else 1.0) * (taste - taste.max()))
+            count = min(len(out), 1 + rng.poisson(5))
+            chosen = rng.choice(out, count, replace=False, p=weights / weights.sum())
+            begin_s = int(day) * 86_400 + int(rng.normal(19, 3) % 24 * 3600)
+            stayed = rng.random(count) < 1 / (1 + np.exp(-(likes[user, chosen] * 2.0 + 1.0)))
+            rows.append((np.full(count, user), chosen, stayed.astype(np.int64), begin_s + 210 * np.arange(count)))
+    users, tracks, weights_, seconds = (np.concatenate(column) for column in zip(*rows, strict=True))
+    frame = pd.DataFrame({"user": users, "track": tracks, "weight": weights_.astype(float)})
+    frame["timestamp"] = start.astype("datetime64[s]") + seconds.astype("timedelta64[s]")
+    return frame.sort_values(["timestamp", "user", "track"], kind="stable", ignore_index=True)
+
+
+def _unit(values: Floats) -> Floats:
+    """Scale to mean 0 and variance 1 over each user's tracks."""
+    centred = values - values.mean(axis=1, keepdims=True)
+    return np.asarray(centred / np.maximum(centred.std(axis=1, keepdims=True), 1e-9))
