@@ -3,51 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from recommender.audio.mel import MelConfig
-from recommender.errors import ConfigError, ModelError
+from recommender.errors import ModelError
+from recommender.models.cnn_config import MIN_FRAMES, CnnConfig
 
-MIN_FRAMES = 8
-"""Fewest frames of a spectrogram that the network can hear: one after its strides."""
-
-
-@dataclass(frozen=True)
-class CnnConfig:
-    """The shape of the network; stored with its weights.
-
-    Parameters
-    ----------
-    mel : MelConfig
-        What the spectrograms are that it hears.
-    dim : int
-        Length of the embedding.
-    pitch_channels : int
-        Filters of the first layer, which slides over frequency and time alike.
-    channels : int
-        Filters of the layers that slide over time only.
-    dynamic_range_db : float
-        What lies further than this below a clip's own level is not heard.
-
-    Raises
-    ------
-    ConfigError
-        If a value is not positive.
-    """
-
-    mel: MelConfig = field(default_factory=MelConfig)
-    dim: int = 128
-    pitch_channels: int = 16
-    channels: int = 96
-    dynamic_range_db: float = 60.0
-
-    def __post_init__(self) -> None:
-        for name in ("dim", "pitch_channels", "channels", "dynamic_range_db"):
-            if getattr(self, name) <= 0:
-                raise ConfigError(f"cnn {name} is {getattr(self, name)}, expected a number above 0")
+__all__ = ["MIN_FRAMES", "CnnConfig", "SpectrogramCNN", "set_level"]
 
 
 class SpectrogramCNN(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -29,19 +30,20 @@ def reproducible(seed: int, threads: int) -> Iterator[torch.Generator]:
         On the CPU, seeded with `seed`.
     """
     threads_before, was_deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    filled_before = torch.utils.deterministic.fill_uninitialized_memory
+    filling: Any = torch.utils.deterministic
+    filled_before = filling.fill_uninitialized_memory
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with a fixed workspace
     with torch.random.fork_rng():
         try:
             torch.set_num_threads(threads)
             torch.use_deterministic_algorithms(True)
-            torch.utils.deterministic.fill_uninitialized_memory = False  # doubles the time; no kernel of ours reads it
+            filling.fill_uninitialized_memory = False  # doubles the time; no kernel of ours reads it
             torch.manual_seed(seed)
             yield torch.Generator().manual_seed(seed)
         finally:
             torch.set_num_threads(threads_before)
             torch.use_deterministic_algorithms(was_deterministic)
-            torch.utils.deterministic.fill_uninitialized_memory = filled_before
+            filling.fill_uninitialized_memory = filled_before
 
 
 def choose_device(name: str) -> torch.device:

@@ -17,10 +17,11 @@ from recommender.data.storage import digest_of
 from recommender.errors import ModelError
 from recommender.models.checkpoint import TrainingState, load_checkpoint, save_checkpoint, weights_of
 from recommender.models.cnn import SpectrogramCNN
+from recommender.models.cnn_config import TrainCnnConfig
 from recommender.models.crops import ClipTable
 from recommender.models.objectives import Targets, alignment_loss, nt_xent, retrieval_mrr, sibling_mrr
 from recommender.models.reproducible import choose_device, reproducible
-from recommender.models.trained_cnn import TrainCnnConfig, TrainedCnn, version_of
+from recommender.models.trained_cnn import TrainedCnn, version_of
 
 if TYPE_CHECKING:
     from recommender.audio.clips import Clips

@@ -26,6 +26,7 @@ SMALL = TrainCnnConfig(
     epochs=4,
     batch_tracks=8,
     crop_frames=24,
+    learning_rate=3e-3,
     min_evidence=1,
     threads=1,
     device="cpu",

@@ -1,0 +1,119 @@
+"""The settings of the CNN and of its training; apart from them, so that reading a config imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from recommender.audio.augment import AugmentConfig
+from recommender.audio.mel import MelConfig
+from recommender.errors import ConfigError
+
+MIN_FRAMES = 8
+"""Fewest frames of a spectrogram that the network can hear: one after its strides."""
+
+
+@dataclass(frozen=True)
+class CnnConfig:
+    """The shape of the network; stored with its weights.
+
+    Parameters
+    ----------
+    mel : MelConfig
+        What the spectrograms are that it hears.
+    dim : int
+        Length of the embedding.
+    pitch_channels : int
+        Filters of the first layer, which slides over frequency and time alike.
+    channels : int
+        Filters of the layers that slide over time only.
+    dynamic_range_db : float
+        What lies further than this below a clip's own level is not heard.
+
+    Raises
+    ------
+    ConfigError
+        If a value is not positive.
+    """
+
+    mel: MelConfig = field(default_factory=MelConfig)
+    dim: int = 128
+    pitch_channels: int = 16
+    channels: int = 96
+    dynamic_range_db: float = 60.0
+
+    def __post_init__(self) -> None:
+        for name in ("dim", "pitch_channels", "channels", "dynamic_range_db"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"cnn {name} is {getattr(self, name)}, expected a number above 0")
+
+
+@dataclass(frozen=True)
+class TrainCnnConfig:
+    """How the CNN is trained.
+
+    Parameters
+    ----------
+    cnn : CnnConfig
+    epochs : int
+        At most; an epoch takes two crops of every track.
+    patience : int
+        Epochs without a better validation score after which training stops.
+    batch_tracks : int
+        Tracks a batch; each is told apart from the others of its batch.
+    crop_frames : int
+        Frames of a crop; 150 are 3.5 s.
+    learning_rate, weight_decay : float
+        Of AdamW; the rate rises over the first epoch and falls along a half cosine to zero.
+    temperature : float
+        Of both losses: low, and only the most similar others count.
+    contrastive_weight, alignment_weight : float
+        Of the two losses; 0 leaves one out.
+    min_evidence : int
+        Users who must have played a track before its factors are worth predicting.
+    held_out : float
+        Share of the tracks that validate and do not train; 0 trains on all, for all epochs.
+    augment : AugmentConfig
+        What may change between the two crops of a track.
+    seed : int
+    threads : int
+        Of the CPU; part of the result, see `reproducible`.
+    device : str
+        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+
+    Raises
+    ------
+    ConfigError
+        If a value cannot be used.
+    """
+
+    cnn: CnnConfig = field(default_factory=CnnConfig)
+    epochs: int = 30
+    patience: int = 8
+    batch_tracks: int = 32
+    crop_frames: int = 150
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+    temperature: float = 0.1
+    contrastive_weight: float = 1.0
+    alignment_weight: float = 1.0
+    min_evidence: int = 3
+    held_out: float = 0.15
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    seed: int = 0
+    threads: int = 2
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 1), ("patience", 1), ("batch_tracks", 2), ("threads", 1), ("min_evidence", 1)):
+            if getattr(self, name) < least:
+                raise ConfigError(f"train_cnn {name} is {getattr(self, name)}, expected {least} or more")
+        if self.crop_frames < MIN_FRAMES:
+            raise ConfigError(f"train_cnn crop_frames is {self.crop_frames}, expected {MIN_FRAMES} or more")
+        for name in ("learning_rate", "temperature"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"train_cnn {name} is {getattr(self, name)}, expected a number above 0")
+        for name in ("contrastive_weight", "alignment_weight", "weight_decay"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"train_cnn {name} is {getattr(self, name)}, expected 0 or more")
+        if not 0 <= self.held_out <= 0.5:
+            raise ConfigError(f"train_cnn held_out is {self.held_out}, expected a share from 0 to 0.5")
