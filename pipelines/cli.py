@@ -108,7 +108,7 @@ def analyse(
 def train(
     workspace: WorkspaceArgument,
     config: ConfigOption = None,
-    seed: SeedOption = 0,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same result; overrides the settings.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes for the analysis.")] = None,
 ) -> None:
     """Fit everything that the data allows; the new bundle becomes current if it is no worse."""
@@ -117,7 +117,7 @@ def train(
     from pipelines.workspace import open_workspace
 
     opened = open_workspace(workspace)
-    job.run(opened, load_settings(opened.folder, config), seed=seed, workers=workers)
+    job.run(opened, load_settings(opened.folder, config).seeded(seed), workers=workers)
 
 
 @app.command()

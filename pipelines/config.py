@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -25,6 +26,13 @@ class Settings(BaseModel):
     clips: ClipConfig = ClipConfig()
     train_cnn: TrainCnnConfig = TrainCnnConfig()
     ranker: RankerConfig = RankerConfig()
+
+    def seeded(self, seed: int | None) -> Settings:
+        """Return the settings with one seed everywhere; as they are if it is None."""
+        if seed is None:
+            return self
+        ranker = replace(self.ranker, seed=seed, als=replace(self.ranker.als, seed=seed))
+        return self.model_copy(update={"ranker": ranker, "train_cnn": replace(self.train_cnn, seed=seed)})
 
 
 def load_settings(workspace: Path, path: Path | None = None) -> Settings:

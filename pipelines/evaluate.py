@@ -63,7 +63,7 @@ def embedder(library: Library, settings: Settings) -> tuple[Embed | None, npt.ND
     clips = library.clips
 
     def learn(training: Interactions) -> Embeddings:
-        embeddings, _ = hear(library, training, settings, seed=settings.train_cnn.seed)
+        embeddings, _ = hear(library, training, settings)
         assert embeddings is not None
         return embeddings
 

@@ -132,14 +132,19 @@ def add_plays(workspace: Workspace, frame: pd.DataFrame) -> None:
     workspace.write_interactions(stored.drop_duplicates(["user_id", "item_id", "timestamp"], keep="last"))
 
 
+def add_tracks(workspace: Workspace, frame: pd.DataFrame) -> None:
+    """Merge rows into the table of tracks; a later row of the same id replaces an earlier one."""
+    stored = pd.concat([workspace.track_table(), frame[["item_id", *TRACK_COLUMNS]]], ignore_index=True)
+    workspace.write_track_table(stored.drop_duplicates("item_id", keep="last"))
+
+
 def _add_tracks(workspace: Workspace, path: Path, log: _Log) -> None:
     frame, report = read_tracks(path)
     log.lines.append(_table_line(path, report.rows_used, report.rows_duplicate, report.rows_broken))
     log.problems.extend(f"{path.name}: {problem}" for problem in report.problems)
     frame = frame.copy()
     frame["path"] = [str((path.parent / p).resolve()) if p else "" for p in frame["path"].fillna("").astype(str)]
-    stored = pd.concat([workspace.track_table(), frame[["item_id", *TRACK_COLUMNS]]], ignore_index=True)
-    workspace.write_track_table(stored.drop_duplicates("item_id", keep="last"))
+    add_tracks(workspace, frame)
 
 
 def _add_embeddings(workspace: Workspace, path: Path, log: _Log) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from pipelines import console
 from pipelines.config import Settings
-from pipelines.ingest import add_music
+from pipelines.ingest import add_music, add_plays, add_tracks
 from pipelines.workspace import Workspace
 from recommender.data.catalog import Catalog
 from recommender.data.embeddings import Embeddings
@@ -21,9 +23,11 @@ from recommender.errors import DataError
 
 if TYPE_CHECKING:
     from recommender.audio.clips import Clips
-    from recommender.models.train_cnn import TrainedCnn
+    from recommender.models.trained_cnn import TrainedCnn
+    from recommender.serving.bundle import Manifest
 
 MIN_HEARD_TRACKS = 8
+TOLERATED_LOSS = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +73,6 @@ def analyse(workspace: Workspace, *, workers: int | None = None, retry: bool = F
     from recommender.audio.clip_store import ClipStore
     from recommender.audio.clips import ClipConfig
 
-    if workspace.uploads.is_dir():
-        with workspace.writing():
-            add_music(workspace, workspace.uploads, [], [], silent)
     files = workspace.files()
     files = files[files["error"] == ""]
     if not len(files):
@@ -129,18 +130,19 @@ def hear(
     training: Interactions,
     settings: Settings,
     *,
-    seed: int,
     checkpoint: Path | None = None,
     progress: Progress = silent,
 ) -> tuple[Embeddings | None, TrainedCnn | None]:
-    """Give every analysed track its embedding, by a network that has seen only the plays in `training`.
+    """Give every analysed track its embedding.
+
+    The network sees only the inner part of the plays in `training`: `fit_hybrid` makes the same split and chooses the
+    blend on the rest, which neither the network nor the factors then know.
 
     Parameters
     ----------
     library : Library
     training : Interactions
     settings : Settings
-    seed : int
     checkpoint : Path, optional
         Training goes on from it where it is there.
     progress : Progress
@@ -154,14 +156,152 @@ def hear(
     """
     if library.clips is None:
         return library.embeddings, None
-    from dataclasses import replace
-
     from recommender.models.als import fit_als
     from recommender.models.embed import embed_clips, load_cnn
     from recommender.models.train_cnn import train_cnn
+    from recommender.ranking.ranker import validation_split
 
-    factors = fit_als(training, replace(settings.ranker.als, seed=seed)) if len(training) else None
-    evidence = training.track_evidence() if len(training) else None
-    config = replace(settings.train_cnn, seed=seed)
-    trained = train_cnn(library.clips, factors, evidence, config, checkpoint, progress)
+    factors, evidence = None, None
+    ranker = settings.ranker
+    heard = library.clips.tracks.known(library.catalog.tracks)
+    if training.to_csr().nnz:
+        inner = validation_split(training, heard, ranker.seed, ranker.cold_share, ranker.held_out_share).train
+        factors, evidence = fit_als(inner, ranker.als), inner.track_evidence()
+    trained = train_cnn(library.clips, factors, evidence, settings.train_cnn, checkpoint, progress)
     return embed_clips(load_cnn(trained), library.clips), trained
+
+
+def run(workspace: Workspace, settings: Settings, *, workers: int | None = None) -> Manifest:
+    """Fit everything that the data allows, write a bundle, and make it current if it is no worse.
+
+    An interrupted training goes on where it stopped, as long as the data and the settings stay the same.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    settings : Settings
+    workers : int, optional
+        Processes of the analysis.
+
+    Returns
+    -------
+    Manifest
+        Of the new bundle.
+    """
+    take_in(workspace)
+    analyse(workspace, workers=workers)
+    with workspace.writing():
+        library = read_library(workspace)
+        console.out.print(
+            f"{len(library.catalog)} tracks, {len(library.interactions.users)} users, "
+            f"{len(library.interactions)} interactions, {_heard(library)} tracks with sound"
+        )
+        return _fit(workspace, library, settings)
+
+
+def _fit(workspace: Workspace, library: Library, settings: Settings) -> Manifest:
+    from recommender.ranking.ranker import fit_hybrid
+    from recommender.serving.bundle import list_bundles, new_version, use_bundle, write_bundle
+
+    checkpoint = workspace.checkpoints / f"cnn-{library.digest}-{_digest(settings)}.safetensors"
+    if library.clips is None:
+        embeddings, trained = library.embeddings, None
+    else:
+        with console.progress("Learning to hear") as bar:
+            embeddings, trained = hear(library, library.interactions, settings, checkpoint=checkpoint, progress=bar)
+    with console.progress("Fitting the blend") as bar:
+        model = fit_hybrid(library.catalog, library.interactions, embeddings, settings.ranker, progress=bar)
+    digest = library.digest
+    metrics = {"validation": model.validation, "hearing": list(trained.history) if trained is not None else []}
+    before = list_bundles(workspace.bundles)
+    manifest = write_bundle(
+        workspace.bundles / new_version(digest),
+        model,
+        trained,
+        config=settings.model_dump(mode="json"),
+        data_digest=digest,
+        metrics=metrics,
+    )
+    if trained is not None:
+        from recommender.evaluation.plots import training_curves
+
+        training_curves(trained.history, workspace.bundles / manifest.version / "hearing.png")
+        shutil.rmtree(workspace.checkpoints, ignore_errors=True)
+    current = workspace.bundles / "current"
+    serving = current.read_text(encoding="utf-8").strip() if current.exists() else None
+    reason = worse_than(manifest, next((old for old in before if old.version == serving), None))
+    if reason is None:
+        use_bundle(workspace.bundles, manifest.version)
+        console.out.print(f"bundle {manifest.version} is current")
+    else:
+        console.out.print(
+            f"bundle {manifest.version} is written but not current: {reason}; "
+            f"to use it all the same: firstlisten bundles {workspace.folder} use {manifest.version}"
+        )
+    return manifest
+
+
+def worse_than(new: Manifest, old: Manifest | None) -> str | None:
+    """Say why a bundle should not replace another, None if it may.
+
+    Both were measured on plays hidden from them; a new one may lose `TOLERATED_LOSS` of the old one's NDCG by chance.
+    """
+    if old is None:
+        return None
+    scores = [manifest.metrics.get("validation", {}).get("ndcg") for manifest in (new, old)]
+    if scores[0] is None or scores[1] is None or scores[0] >= (1 - TOLERATED_LOSS) * scores[1]:
+        return None
+    return f"its validation NDCG is {scores[0]:.3f}, that of {old.version} was {scores[1]:.3f}"
+
+
+def take_in(workspace: Workspace) -> None:
+    """Copy what came in through the API into the tables: listens, and the names of uploads."""
+    if not (workspace.folder / "store.sqlite").exists():
+        return
+    from recommender.serving.store import Store
+
+    store = Store.open(workspace.store_url)
+    listens, uploads = [], store.uploads_after(0)[0]
+    block, seq = store.listens_after(0)
+    while block:
+        listens += block
+        block, seq = store.listens_after(seq)
+    store.close()
+    with workspace.writing():
+        if listens:
+            seconds = np.array([listen.listened_at_ms // 1000 for listen in listens])
+            add_plays(
+                workspace,
+                pd.DataFrame(
+                    {
+                        "user_id": [listen.user_id for listen in listens],
+                        "item_id": [listen.track_id for listen in listens],
+                        "weight": [listen.weight for listen in listens],
+                        "timestamp": seconds.astype("datetime64[s]"),
+                    }
+                ),
+            )
+        if uploads:
+            add_music(workspace, workspace.uploads, [], [], silent)
+            names = pd.DataFrame(
+                {
+                    "item_id": [upload.track_id for upload in uploads],
+                    "title": [upload.title for upload in uploads],
+                    "artist": [upload.artist for upload in uploads],
+                    "album": [upload.album for upload in uploads],
+                    "duration_s": [upload.duration_s for upload in uploads],
+                    "path": [str(workspace.uploads.resolve() / upload.file_name) for upload in uploads],
+                    "released": "",
+                }
+            )
+            add_tracks(workspace, names)
+
+
+def _heard(library: Library) -> int:
+    if library.embeddings is not None:
+        return int(library.catalog.tracks.known(library.embeddings.tracks).sum())
+    return len(library.clips.tracks) if library.clips is not None else 0
+
+
+def _digest(settings: Settings) -> str:
+    return digest_of(np.frombuffer(settings.model_dump_json().encode(), dtype=np.uint8))

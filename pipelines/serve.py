@@ -1,0 +1,51 @@
+"""Serve a workspace: the recommendation API and its page."""
+
+from __future__ import annotations
+
+import os
+
+from pipelines import console
+from pipelines.workspace import Workspace
+from recommender.errors import ConfigError, DataError
+from recommender.serving.settings import SETTINGS_VARIABLE, Settings
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def server_settings(workspace: Workspace) -> Settings:
+    """Tell a server where everything of the workspace lies."""
+    return Settings(
+        bundles_dir=workspace.bundles.resolve(),
+        store_url=f"sqlite:///{workspace.folder.resolve() / 'store.sqlite'}",
+        uploads_dir=workspace.uploads.resolve(),
+        music_roots=workspace.music_roots(),
+    )
+
+
+def run(workspace: Workspace, *, host: str, port: int, workers: int) -> None:
+    """Serve until interrupted.
+
+    Raises
+    ------
+    DataError
+        If the workspace has no bundle.
+    ConfigError
+        If the port is taken.
+    """
+    import socket
+
+    import uvicorn
+
+    if not (workspace.bundles / "current").exists():
+        raise DataError(f"{workspace.folder} has no bundle to serve; make one with: firstlisten train {workspace.folder}")
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}; give another --port") from error
+    os.environ[SETTINGS_VARIABLE] = server_settings(workspace).to_json()
+    if host not in LOOPBACK:
+        console.err.print(f"{host} can be reached from other machines, and this server asks nobody who they are")
+    console.out.print(f"Serving {workspace.folder}: open http://{host}:{port}/ (API: /docs); Ctrl-C ends it")
+    uvicorn.run("recommender.serving.app:app_from_environment", factory=True, host=host, port=port, workers=workers)
