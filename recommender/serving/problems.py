@@ -31,7 +31,7 @@ _STATUS_OF: tuple[tuple[type[FirstListenError], int, str], ...] = (
 )
 
 
-class Problem(Exception):
+class Problem(Exception):  # noqa: N818 - it is an answer, by the name that RFC 9457 gives it
     """An answer that is an error.
 
     Parameters
@@ -47,6 +47,12 @@ class Problem(Exception):
     def __init__(self, status: int, kind: str, detail: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(detail)
         self.status, self.kind, self.detail, self.headers = status, kind, detail, headers
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI entries of errors that a route may answer with."""
+    content = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
 
 
 def problem_document(status: int, kind: str | None, detail: str, path: str, bundle: str) -> dict[str, Any]:

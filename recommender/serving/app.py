@@ -1,0 +1,102 @@
+"""The application: one bundle, one store, the routes, the page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+
+from recommender.errors import ConfigError
+from recommender.serving.bundle import current_bundle, load_bundle
+from recommender.serving.context import Context
+from recommender.serving.hearing import Hearing
+from recommender.serving.http import Gate
+from recommender.serving.live import Live
+from recommender.serving.problems import install_problem_handlers
+from recommender.serving.routes import listens, model, recommendations, tracks, users
+from recommender.serving.schemas import ProblemDocument
+from recommender.serving.settings import SETTINGS_VARIABLE, Settings
+from recommender.serving.store import Store
+
+STATIC = Path(__file__).parent / "static"
+FORM_BYTES = 64 * 1024
+"""What a multipart form takes besides the file in it."""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Load the current bundle, take in what the store holds, and return the application.
+
+    Raises
+    ------
+    ArtifactError
+        If there is no current bundle, or it cannot be loaded.
+    StoreError
+        If the listens' database cannot be opened.
+    """
+    bundle = load_bundle(current_bundle(settings.bundles_dir))
+    store = Store.open(settings.store_url)
+    hearing = Hearing(bundle.cnn_path, bundle.cnn_version, bundle.manifest.config)
+    live = Live(bundle, store, hearing, settings.uploads_dir, settings.refresh_s)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        warming = hearing.warm() if settings.warm_hearing and hearing.possible else None
+        yield
+        if warming is not None:
+            warming.join()
+        store.close()
+
+    app = FastAPI(
+        title="First Listen",
+        summary="Music recommendation that works for the track nobody has played yet.",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.context = Context(settings, store, hearing, live)
+    app.state.bundle_version = bundle.manifest.version
+    install_problem_handlers(app)
+    app.add_middleware(
+        Gate,
+        limit_of=lambda method, path: _body_limit(settings, method, path),
+        bundle=lambda: live.peek().manifest.version,
+    )
+    for routes in (users, recommendations, tracks, listens, model):
+        app.include_router(routes.router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_api_route("/", lambda: FileResponse(STATIC / "index.html"), include_in_schema=False)
+    app.add_api_route("/docs", lambda: FileResponse(STATIC / "docs.html"), include_in_schema=False)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def app_from_environment() -> FastAPI:
+    """Create the application from the settings in the environment: what each worker process calls."""
+    text = os.environ.get(SETTINGS_VARIABLE)
+    if text is None:
+        raise ConfigError(f"{SETTINGS_VARIABLE} is not set; start the server with: firstlisten serve WORKSPACE")
+    return create_app(Settings.from_json(text))
+
+
+def _body_limit(settings: Settings, method: str, path: str) -> int:
+    upload = method == "POST" and path.rstrip("/") == "/v1/tracks"
+    return settings.max_upload_bytes + FORM_BYTES if upload else settings.max_body_bytes
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        schema = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+        schemas = schema["components"]["schemas"]
+        schemas["ProblemDocument"] = ProblemDocument.model_json_schema()
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        app.openapi_schema = schema
+    return app.openapi_schema

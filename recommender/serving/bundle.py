@@ -1,0 +1,311 @@
+"""A bundle: the deployable set of artifacts of one training, version-checked as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError, safe_open
+
+from recommender.data.storage import atomic_path, read_json, write_json
+from recommender.errors import ArtifactError, VersionError
+from recommender.ranking.ranker import HybridModel, load_hybrid, save_hybrid
+
+if TYPE_CHECKING:
+    from recommender.models.trained_cnn import TrainedCnn
+
+BUNDLE_FORMAT = 1
+HYBRID_FILE = "hybrid.safetensors"
+CNN_FILE = "cnn.safetensors"
+PACKAGES = ("firstlisten", "numpy", "scipy", "pandas", "torch", "implicit", "av", "safetensors")
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One file of a bundle: its name, what version it carries, its size in bytes and the digest of its content."""
+
+    file: str
+    version: str
+    size: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a bundle is and where it comes from; ``manifest.json``.
+
+    Parameters
+    ----------
+    format : int
+    version : str
+        Also the name of its folder.
+    created_at : str
+        ISO 8601, UTC.
+    config : dict
+        The resolved config of the training.
+    data_digest : str
+    packages : dict of str to str
+        Versions of the packages that made it.
+    metrics : dict
+        What was measured when it was made.
+    artifacts : tuple of Artifact
+    """
+
+    format: int
+    version: str
+    created_at: str
+    config: dict[str, Any]
+    data_digest: str
+    packages: dict[str, str]
+    metrics: dict[str, Any]
+    artifacts: tuple[Artifact, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A loaded bundle.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    model : HybridModel
+    cnn_path : Path or None
+        The audio model, loaded where it is needed; None where the embeddings came from elsewhere or there are none.
+    cnn_version : str or None
+    """
+
+    manifest: Manifest
+    model: HybridModel
+    cnn_path: Path | None
+    cnn_version: str | None
+
+
+def new_version(data_digest: str) -> str:
+    """Return a version name: the time in UTC and a part of the data's digest; later ones sort later."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{data_digest[:6]}"
+
+
+def write_bundle(
+    folder: Path,
+    model: HybridModel,
+    trained: TrainedCnn | None,
+    *,
+    config: Mapping[str, Any],
+    data_digest: str,
+    metrics: Mapping[str, Any],
+) -> Manifest:
+    """Write a bundle, whole or not at all: into a folder beside `folder`, which is then renamed.
+
+    Parameters
+    ----------
+    folder : Path
+        Must not exist; its name is the bundle's version.
+    model : HybridModel
+    trained : TrainedCnn or None
+        The network that made the model's embeddings.
+    config, metrics : mapping
+        JSON values.
+    data_digest : str
+
+    Returns
+    -------
+    Manifest
+
+    Raises
+    ------
+    ArtifactError
+        If there is a bundle of that name, or the name is not a plain one.
+    VersionError
+        If the model's embeddings were not made by `trained`.
+    """
+    version = _checked_name(folder.name)
+    if folder.exists():
+        raise ArtifactError(f"{folder} exists; a bundle is never written over, choose a new version")
+    if trained is not None and model.sound is not None and model.sound.version != trained.version:
+        raise VersionError(_unlike_cnn(folder, trained.version, model.sound.version))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
+    try:
+        save_hybrid(part / HYBRID_FILE, model, version)
+        if trained is not None:
+            from recommender.models.trained_cnn import save_cnn
+
+            save_cnn(trained, part / CNN_FILE)
+        manifest = Manifest(
+            BUNDLE_FORMAT,
+            version,
+            datetime.now(UTC).isoformat(timespec="seconds"),
+            dict(config),
+            data_digest,
+            _package_versions(),
+            dict(metrics),
+            tuple(_describe(file) for file in sorted(part.iterdir())),
+        )
+        write_json(part / "manifest.json", asdict(manifest))
+        part.chmod(0o755)
+        part.rename(folder)
+        _flush(folder.parent)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    return manifest
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read a bundle's manifest.
+
+    Raises
+    ------
+    ArtifactError
+        If it is missing or damaged.
+    VersionError
+        If the bundle is of an unknown format, or its folder has another version's name; both are named.
+    """
+    values = read_json(folder / "manifest.json")
+    found = values.get("format") if isinstance(values, dict) else None
+    if found != BUNDLE_FORMAT:
+        raise VersionError(
+            f"{folder} is a bundle of format {found!r}, this firstlisten reads format {BUNDLE_FORMAT}; "
+            "install the matching version, or train again"
+        )
+    try:
+        values["artifacts"] = tuple(Artifact(**artifact) for artifact in values["artifacts"])
+        manifest = Manifest(**values)
+    except (KeyError, TypeError) as error:
+        raise ArtifactError(f"{folder / 'manifest.json'} is damaged: {error}; train again") from error
+    if manifest.version != folder.name:
+        raise VersionError(
+            f"the folder {folder.name!r} holds the manifest of bundle {manifest.version!r}: "
+            "bundles cannot be mixed or renamed; restore the folder or train again"
+        )
+    return manifest
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Load a bundle after checking each of its artifacts.
+
+    Raises
+    ------
+    ArtifactError
+        If a file is missing, damaged, or not the one that the manifest lists.
+    VersionError
+        If the format is unknown, or artifacts of two versions are mixed; both are named.
+    """
+    manifest = read_manifest(folder)
+    versions: dict[str, str] = {}
+    for artifact in manifest.artifacts:
+        found = _describe(folder / _checked_name(artifact.file))
+        if found.version != artifact.version:
+            raise VersionError(
+                f"{folder / artifact.file} is of version {found.version!r}, bundle {manifest.version!r} needs "
+                f"{artifact.version!r}: artifacts of two versions cannot be mixed; restore the file or train again"
+            )
+        if found != artifact:
+            raise ArtifactError(
+                f"{folder / artifact.file} is damaged: its {found.size} bytes have digest {found.digest}, "
+                f"expected {artifact.size} with {artifact.digest}; restore the file or train again"
+            )
+        versions[artifact.file] = artifact.version
+    if HYBRID_FILE not in versions:
+        raise ArtifactError(f"{folder / 'manifest.json'} lists no {HYBRID_FILE}; train again")
+    model = load_hybrid(folder / HYBRID_FILE, manifest.version)
+    cnn_version = versions.get(CNN_FILE)
+    if cnn_version is not None and model.sound is not None and model.sound.version != cnn_version:
+        raise VersionError(_unlike_cnn(folder, cnn_version, model.sound.version))
+    return Bundle(manifest, model, folder / CNN_FILE if cnn_version is not None else None, cnn_version)
+
+
+def current_bundle(bundles_dir: Path) -> Path:
+    """Return the folder of the bundle to serve.
+
+    Raises
+    ------
+    ArtifactError
+        If no bundle is current, or the one that is named is not there.
+    """
+    pointer = bundles_dir / "current"
+    try:
+        version = _checked_name(pointer.read_text(encoding="utf-8").strip())
+    except FileNotFoundError:
+        raise ArtifactError(f"{bundles_dir} has no current bundle; make one with: firstlisten train") from None
+    if not (bundles_dir / version).is_dir():
+        raise ArtifactError(
+            f"{pointer} names bundle {version!r}, which is not there; "
+            "choose another with: firstlisten bundles WORKSPACE use VERSION"
+        )
+    return bundles_dir / version
+
+
+def use_bundle(bundles_dir: Path, version: str) -> None:
+    """Make a bundle the current one.
+
+    Raises
+    ------
+    ArtifactError
+        If there is no such bundle.
+    """
+    read_manifest(bundles_dir / _checked_name(version))
+    with atomic_path(bundles_dir / "current") as part:
+        part.write_text(version + "\n", encoding="utf-8")
+
+
+def list_bundles(bundles_dir: Path) -> list[Manifest]:
+    """Return the manifests of all bundles, oldest first."""
+    if not bundles_dir.is_dir():
+        return []
+    folders = [folder for folder in sorted(bundles_dir.iterdir()) if (folder / "manifest.json").is_file()]
+    return [read_manifest(folder) for folder in folders if not folder.name.startswith(".")]
+
+
+def _describe(path: Path) -> Artifact:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            version = (file.metadata() or {}).get("version", "")
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+        return Artifact(path.name, version, path.stat().st_size, digest)
+    except FileNotFoundError:
+        raise ArtifactError(f"{path} is missing; restore the file or train again") from None
+    except (SafetensorError, OSError) as error:
+        raise ArtifactError(f"{path} is damaged: {error}; restore the file or train again") from error
+
+
+def _checked_name(name: str) -> str:
+    if not _SAFE_NAME.fullmatch(name):
+        raise ArtifactError(f"{name!r} is no name for a bundle or its files; expected letters, digits, '.', '_' or '-'")
+    return name
+
+
+def _unlike_cnn(folder: Path, cnn_version: str, vectors_version: str) -> str:
+    return (
+        f"{folder}: the audio model is of version {cnn_version!r}, the model's embeddings of {vectors_version!r}: "
+        "they cannot be mixed; restore the file or train again"
+    )
+
+
+def _package_versions() -> dict[str, str]:
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _flush(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

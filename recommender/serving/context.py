@@ -1,0 +1,42 @@
+"""What a request handler is given: the settings, the store, the ears, and the state of the model at this moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from recommender.serving.hearing import Hearing
+from recommender.serving.live import Live, Snapshot
+from recommender.serving.settings import Settings
+from recommender.serving.store import Store
+
+
+@dataclass(frozen=True, eq=False)
+class Context:
+    """What lives as long as the server."""
+
+    settings: Settings
+    store: Store
+    hearing: Hearing
+    live: Live
+
+    @property
+    def audio_roots(self) -> tuple[Path, ...]:
+        """Folders that audio may be sent from; uploads are looked for last."""
+        return (*self.settings.music_roots, self.settings.uploads_dir)
+
+
+def _context(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
+
+
+def _snapshot(request: Request) -> Snapshot:
+    return _context(request).live.snapshot()
+
+
+ServerContext = Annotated[Context, Depends(_context)]
+Now = Annotated[Snapshot, Depends(_snapshot)]

@@ -1,0 +1,176 @@
+"""The model as it stands now: the bundle's, plus the uploads and the listens that the store holds.
+
+There is one way in: a request writes to the store, then the state takes in whatever the store has that it has not. So a
+restart, and another process, arrive at the same state. Readers get an immutable snapshot and are never blocked.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from recommender.data.catalog import Catalog
+from recommender.data.embeddings import Embeddings
+from recommender.data.interactions import Interactions
+from recommender.data.vocabulary import Vocabulary
+from recommender.errors import AudioError, ModelError, StoreError
+from recommender.ranking.ranker import HybridModel, with_live_plays, with_new_tracks
+from recommender.serving.bundle import Bundle, Manifest
+from recommender.serving.hearing import Hearing
+from recommender.serving.search import TrackIndex
+from recommender.serving.store import Listen, Store, Upload
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """Everything that one answer is made from.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    model : HybridModel
+    index : TrackIndex
+    upload_ids : frozenset of str
+        Tracks that were appended to the bundle's catalog.
+    n_listens : int
+        Stored listens that are in `model`.
+    last_listen, last_upload : int
+        Sequence numbers up to which the store is in `model`.
+    """
+
+    manifest: Manifest
+    model: HybridModel
+    index: TrackIndex
+    upload_ids: frozenset[str] = frozenset()
+    n_listens: int = 0
+    last_listen: int = 0
+    last_upload: int = 0
+
+
+class Live:
+    """Holds the current snapshot; safe to use from many threads."""
+
+    def __init__(self, bundle: Bundle, store: Store, hearing: Hearing, uploads_dir: Path, refresh_s: float) -> None:
+        self._store, self._hearing, self._uploads_dir, self._refresh_s = store, hearing, uploads_dir, refresh_s
+        self._lock = threading.Lock()
+        self._snapshot = Snapshot(bundle.manifest, bundle.model, TrackIndex.of(bundle.model.catalog))
+        self._seen_at = 0.0
+        self.catch_up()
+
+    def snapshot(self) -> Snapshot:
+        """Return the current state, at most `refresh_s` behind other processes; it goes on while the store is away."""
+        if time.monotonic() - self._seen_at > self._refresh_s and self._lock.acquire(blocking=False):
+            try:
+                self._catch_up()
+            except StoreError as error:
+                log.warning("answering from memory: %s", error)
+                self._seen_at = time.monotonic()
+            finally:
+                self._lock.release()
+        return self._snapshot
+
+    def peek(self) -> Snapshot:
+        """Return the current state without asking the store."""
+        return self._snapshot
+
+    def catch_up(self) -> Snapshot:
+        """Take in everything that the store holds now, and return the state with it."""
+        with self._lock:
+            self._catch_up()
+            return self._snapshot
+
+    def _catch_up(self) -> None:
+        now = self._snapshot
+        # listens first: a listen of a new track is never read without the upload that it needs
+        listens, last_listen = self._store.listens_after(now.last_listen)
+        uploads, last_upload = self._store.uploads_after(now.last_upload)
+        self._seen_at = time.monotonic()
+        new = [upload for upload in uploads if upload.track_id not in now.model.catalog.tracks]
+        model, index = now.model, now.index
+        if new:
+            model = with_new_tracks(model, _catalog_of(new), self._embeddings_of(new, model))
+            index = index.extended(model.catalog)
+        if listens:
+            model = with_live_plays(model, _interactions_of(listens, model.catalog.tracks))
+        if uploads or listens:
+            self._snapshot = replace(
+                now,
+                model=model,
+                index=index,
+                upload_ids=now.upload_ids | {upload.track_id for upload in new},
+                n_listens=now.n_listens + len(listens),
+                last_listen=last_listen,
+                last_upload=last_upload,
+            )
+
+    def _embeddings_of(self, uploads: Sequence[Upload], model: HybridModel) -> Embeddings | None:
+        """Return the uploads' vectors by the model's own network; what another network heard is heard again."""
+        if model.sound is None:
+            return None
+        version = model.sound.version
+        current = [upload if upload.embedding_version == version else self._hear_again(upload) for upload in uploads]
+        heard = [upload for upload in current if upload is not None and upload.embedding_version == version]
+        if not heard:
+            return None
+        counts = [len(upload.clip_starts_s) for upload in heard]
+        return Embeddings(
+            Vocabulary("track", tuple(upload.track_id for upload in heard)),
+            np.stack([upload.vector for upload in heard]),
+            np.concatenate([upload.clip_vectors for upload in heard]),
+            np.repeat(np.arange(len(heard), dtype=np.int32), counts),
+            np.concatenate([upload.clip_starts_s for upload in heard]),
+            version,
+        )
+
+    def _hear_again(self, upload: Upload) -> Upload | None:
+        try:
+            heard = self._hearing.hear(self._uploads_dir / upload.file_name)
+        except (AudioError, ModelError, OSError) as error:
+            log.warning("upload %s cannot be heard by this bundle: %s", upload.track_id, error)
+            return None
+        fresh = replace(
+            upload,
+            embedding_version=heard.version,
+            vector=heard.vector,
+            clip_vectors=heard.clip_vectors,
+            clip_starts_s=heard.clip_starts_s,
+        )
+        self._store.set_upload_vectors(fresh)
+        return fresh
+
+
+def _catalog_of(uploads: Sequence[Upload]) -> Catalog:
+    return Catalog.from_frame(
+        pd.DataFrame(
+            {
+                "item_id": [upload.track_id for upload in uploads],
+                "title": [upload.title for upload in uploads],
+                "artist": [upload.artist for upload in uploads],
+                "album": [upload.album for upload in uploads],
+                "duration_s": [upload.duration_s for upload in uploads],
+                "path": [upload.file_name for upload in uploads],
+            }
+        )
+    )
+
+
+def _interactions_of(listens: Sequence[Listen], tracks: Vocabulary) -> Interactions:
+    """Return the listens to known tracks; a track that left the catalog takes its listens along."""
+    frame = pd.DataFrame(
+        {
+            "user_id": [listen.user_id for listen in listens],
+            "item_id": [listen.track_id for listen in listens],
+            "weight": np.array([listen.weight for listen in listens], dtype=np.float32),
+            "timestamp": np.array([listen.listened_at_ms // 1000 for listen in listens]).astype("datetime64[s]"),
+        }
+    )
+    return Interactions.from_frame(frame, Vocabulary.of("user", frame["user_id"]), tracks)

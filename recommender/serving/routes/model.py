@@ -1,0 +1,48 @@
+"""The model that answers, and whether the server is well."""
+
+from __future__ import annotations
+
+import numpy as np
+from fastapi import APIRouter
+
+from recommender.serving.context import Now, ServerContext
+from recommender.serving.problems import problems
+from recommender.serving.schemas import Health, ModelAnswer
+
+router = APIRouter(tags=["model"])
+
+
+@router.get("/v1/model", summary="The model that answers")
+def describe_model(now: Now, context: ServerContext) -> ModelAnswer:
+    """Show the bundle, what it was made of and measured at, and what came in since."""
+    model, manifest = now.model, now.manifest
+    return ModelAnswer(
+        bundle=manifest.version,
+        created_at=manifest.created_at,
+        data_digest=manifest.data_digest,
+        tracks=len(model.catalog),
+        tracks_with_sound=int(np.count_nonzero(model.has_vector)),
+        tracks_without_listeners=int(np.count_nonzero(model.evidence == 0)),
+        users=len(model.users),
+        uploads=len(now.upload_ids),
+        listens_since=now.n_listens,
+        can_hear_uploads=context.hearing.possible,
+        ears_ready=context.hearing.ready,
+        max_upload_bytes=context.settings.max_upload_bytes,
+        metrics=manifest.metrics,
+        config=manifest.config,
+        packages=manifest.packages,
+    )
+
+
+@router.get("/healthz", summary="Whether the process lives")
+def healthz(context: ServerContext) -> Health:
+    """Answer without asking anything of anybody."""
+    return Health(status="ok", bundle=context.live.peek().manifest.version)
+
+
+@router.get("/readyz", summary="Whether requests can be answered", responses=problems(503))
+def readyz(context: ServerContext) -> Health:
+    """Answer 200 when a model is loaded and the store can be reached, else 503."""
+    context.store.check()
+    return Health(status="ready", bundle=context.live.peek().manifest.version)

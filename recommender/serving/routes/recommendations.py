@@ -1,0 +1,43 @@
+"""Recommendations for somebody who is not a user."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from fastapi import APIRouter
+from scipy import sparse
+
+from recommender.ranking.ranker import RecommendOptions
+from recommender.serving.context import Now
+from recommender.serving.problems import Problem, problems
+from recommender.serving.schemas import AnonymousRequest, Recommendations
+from recommender.serving.views import recommendations_for
+
+router = APIRouter(prefix="/v1/recommendations", tags=["recommendations"])
+
+
+@router.post("", summary="Recommend from liked and disliked tracks", responses=problems(400, 413, 422))
+def recommend_to_anyone(request: AnonymousRequest, now: Now) -> Recommendations:
+    """Fold the liked tracks in as if they were plays; nothing is stored. Disliked tracks are left out.
+
+    Without any liked track the answer is what most listeners play, and says so.
+    """
+    tracks = now.model.catalog.tracks
+    asked = list(dict.fromkeys([*request.liked, *request.disliked]))
+    unknown = [identifier for identifier in asked if identifier not in tracks]
+    if asked and len(unknown) == len(asked):
+        raise Problem(
+            422, "unknown-id", f"none of the {len(asked)} tracks is in the catalog, the first is {asked[0]!r}"
+        )
+    disliked = np.unique(tracks.rows(request.disliked, unknown="drop"))
+    liked = np.setdiff1d(tracks.rows(request.liked, unknown="drop"), disliked)
+    options = RecommendOptions(top=request.top, max_per_artist=request.max_per_artist)
+    left_out = disliked if request.include_heard else np.union1d(liked, disliked)
+    return recommendations_for(
+        now, _one_row(liked, len(tracks)), _one_row(left_out, len(tracks)), options, user=None, unknown_tracks=unknown
+    )
+
+
+def _one_row(columns: npt.NDArray[np.integer], width: int) -> sparse.csr_matrix:
+    data = np.ones(len(columns), dtype=np.float32)
+    return sparse.csr_matrix((data, columns, np.array([0, len(columns)])), shape=(1, width))

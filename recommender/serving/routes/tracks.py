@@ -1,0 +1,148 @@
+"""Tracks: find them, play them, add them, and see what sounds alike."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlencode
+
+import numpy as np
+from fastapi import APIRouter, File, Form, Query, Response, UploadFile
+from fastapi.responses import FileResponse
+
+from recommender.ranking.ranker import query_of_row, similar_tracks
+from recommender.serving.context import Now, ServerContext
+from recommender.serving.media import find_audio, media_type
+from recommender.serving.problems import Problem, problems
+from recommender.serving.schemas import MAX_TOP, SimilarItem, SimilarTracks, TrackAnswer, TrackPage, UploadAnswer
+from recommender.serving.uploads import MAX_NAME, Tags, accept_upload
+from recommender.serving.views import clock, evidence_of, tracks_of
+
+router = APIRouter(prefix="/v1/tracks", tags=["tracks"])
+AUDIO_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file.", "content": {"audio/*": {"schema": {"type": "string", "format": "binary"}}}},
+    206: {"description": "A part of it, by the Range header."},
+}
+
+
+@router.get("", summary="Find tracks", responses=problems(422))
+def list_tracks(
+    now: Now,
+    query: Annotated[str, Query(max_length=256, description="Words of title, artist or album.")] = "",
+    order: Annotated[
+        Literal["relevance", "popular", "new"],
+        Query(description="Without a query, relevance is the order of the catalog; new has the least played first."),
+    ] = "relevance",
+    offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
+    limit: Annotated[int, Query(ge=1, le=MAX_TOP)] = 20,
+) -> TrackPage:
+    """Find tracks of which every word of the query occurs in title, artist or album; case and accents do not matter."""
+    evidence = now.model.evidence
+    rows = np.array(now.index.find(query, evidence) if query.strip() else range(len(evidence)), dtype=np.int64)
+    if order == "popular":
+        rows = rows[np.argsort(-evidence[rows], kind="stable")]
+    elif order == "new":
+        rows = rows[::-1][np.argsort(evidence[rows[::-1]], kind="stable")]
+    more = urlencode({"query": query, "order": order, "offset": offset + limit, "limit": limit})
+    return TrackPage(
+        bundle=now.manifest.version,
+        total=len(rows),
+        offset=offset,
+        limit=limit,
+        next=f"/v1/tracks?{more}" if offset + limit < len(rows) else None,
+        items=tracks_of(now, rows[offset : offset + limit]),
+    )
+
+
+@router.post(
+    "",
+    summary="Upload a track",
+    status_code=201,
+    responses={
+        200: {"model": UploadAnswer, "description": "The catalog has this content already."},
+        **problems(400, 409, 413, 422, 503),
+    },
+)
+def upload_track(
+    context: ServerContext,
+    response: Response,
+    file: Annotated[UploadFile, File(description="An audio file.")],
+    title: Annotated[str, Form(max_length=MAX_NAME, description="Else from its tags, else its file name.")] = "",
+    artist: Annotated[str, Form(max_length=MAX_NAME)] = "",
+    album: Annotated[str, Form(max_length=MAX_NAME)] = "",
+) -> UploadAnswer:
+    """Keep the file, listen to it, and place it among the known tracks: it can be recommended and played at once."""
+    accepted = accept_upload(
+        file.file,
+        file.filename or "",
+        Tags(title.strip(), artist.strip(), album.strip()),
+        uploads_dir=context.settings.uploads_dir,
+        hearing=context.hearing,
+        store=context.store,
+        live=context.live,
+    )
+    now = context.live.snapshot()
+    response.status_code = 201 if accepted.created else 200
+    response.headers["Location"] = f"/v1/tracks/{quote(accepted.track_id, safe='')}"
+    track = tracks_of(now, [now.model.catalog.tracks.row(accepted.track_id)])[0]
+    return UploadAnswer(
+        bundle=now.manifest.version, track=track, created=accepted.created, warnings=list(accepted.warnings)
+    )
+
+
+@router.get("/{track_id:path}/similar", summary="What sounds like a track", responses=problems(404, 409, 422))
+def list_similar(track_id: str, now: Now, top: Annotated[int, Query(ge=1, le=MAX_TOP)] = 20) -> SimilarTracks:
+    """Compare by sound alone, however often tracks were played; with the seconds that match where they are known."""
+    model, row = now.model, now.model.catalog.tracks.row(track_id)
+    if model.sound is None or not model.has_vector[row]:
+        raise Problem(
+            409,
+            "unknown-sound",
+            f"the sound of track {track_id!r} is not known to this model; analyse its file and train",
+        )
+    found = similar_tracks(model.sound, query_of_row(model.sound, row), top, [row])
+    tracks = tracks_of(now, [alike.track_row for alike in found])
+    items = [
+        SimilarItem(
+            rank=place + 1,
+            track=track,
+            similarity=round(alike.similarity, 4),
+            query_start_s=alike.query_start_s,
+            match_start_s=alike.match_start_s,
+            source="content",
+            reason=_reason(alike.query_start_s, alike.match_start_s),
+            evidence=evidence_of(track),
+        )
+        for place, (alike, track) in enumerate(zip(found, tracks, strict=True))
+    ]
+    return SimilarTracks(bundle=now.manifest.version, track=tracks_of(now, [row])[0], items=items)
+
+
+@router.get(
+    "/{track_id:path}/audio",
+    summary="Play a track",
+    response_class=FileResponse,
+    responses={**AUDIO_RESPONSES, **problems(404, 416)},
+)
+def get_audio(track_id: str, now: Now, context: ServerContext) -> FileResponse:
+    """Send the file of a track of the catalog, in parts where the client asks for parts."""
+    row = now.model.catalog.tracks.row(track_id)
+    path = find_audio(str(now.model.catalog.table["path"].iloc[row]), context.audio_roots)
+    if path is None:
+        raise Problem(404, "no-audio", f"there is no file to play for track {track_id!r} in the music folders")
+    return FileResponse(path, media_type=media_type(path), headers={"Cache-Control": "private, max-age=3600"})
+
+
+router.add_api_route("/{track_id:path}/audio", get_audio, methods=["HEAD"], include_in_schema=False)
+
+
+@router.get("/{track_id:path}", summary="One track", responses=problems(404))
+def get_track(track_id: str, now: Now) -> TrackAnswer:
+    """Show what is known of a track."""
+    row = now.model.catalog.tracks.row(track_id)
+    return TrackAnswer(bundle=now.manifest.version, track=tracks_of(now, [row])[0])
+
+
+def _reason(query_start_s: float | None, match_start_s: float | None) -> str:
+    if query_start_s is None or match_start_s is None:
+        return "it sounds alike"
+    return f"from {clock(match_start_s)} it sounds like {clock(query_start_s)} of the other"

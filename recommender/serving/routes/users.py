@@ -1,0 +1,122 @@
+"""Users: who they are, what they would get, and why."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+import numpy as np
+from fastapi import APIRouter, Query
+from scipy import sparse
+
+from recommender.errors import UnknownIdError
+from recommender.ranking.ranker import RecommendOptions, explain
+from recommender.serving.context import Now
+from recommender.serving.live import Snapshot
+from recommender.serving.problems import problems
+from recommender.serving.schemas import (
+    MAX_TOP,
+    Contribution,
+    ExplanationAnswer,
+    Recommendations,
+    SoundsLike,
+    User,
+    UserPage,
+)
+from recommender.serving.views import evidence_of, informative_plays, recommendations_for, tracks_of
+
+router = APIRouter(prefix="/v1/users", tags=["users"])
+SHOWN_PLAYS = 5
+
+
+@router.get("", summary="Find users", responses=problems(422))
+def list_users(
+    now: Now,
+    query: Annotated[str, Query(max_length=256, description="A part of the id; all users if left out.")] = "",
+    offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
+    limit: Annotated[int, Query(ge=1, le=MAX_TOP)] = 20,
+) -> UserPage:
+    """List users, those who played most first."""
+    played = np.diff(now.model.plays.indptr)
+    wanted = query.strip().casefold()
+    rows = [row for row, user in enumerate(now.model.users) if wanted in user.casefold()]
+    rows.sort(key=lambda row: (now.model.users.ids[row].casefold() != wanted, -played[row], row))
+    more = urlencode({"query": query, "offset": offset + limit, "limit": limit})
+    return UserPage(
+        bundle=now.manifest.version,
+        total=len(rows),
+        offset=offset,
+        limit=limit,
+        next=f"/v1/users?{more}" if offset + limit < len(rows) else None,
+        items=[
+            User(id=now.model.users.ids[row], tracks_played=int(played[row])) for row in rows[offset : offset + limit]
+        ],
+    )
+
+
+@router.get("/{user_id:path}/recommendations", summary="Recommend to a user", responses=problems(404, 422))
+def recommend_to_user(
+    user_id: str,
+    now: Now,
+    top: Annotated[int, Query(ge=1, le=MAX_TOP, description="Length of the list.")] = 20,
+    include_heard: Annotated[bool, Query(description="Whether heard tracks may come back.")] = False,
+    max_per_artist: Annotated[int, Query(ge=0, le=MAX_TOP, description="0 sets no cap.")] = 2,
+) -> Recommendations:
+    """Recommend by everything that is known now, the listens of this second included.
+
+    A user without plays gets what most listeners play; ``basis`` and ``note`` say so.
+    """
+    plays, heard = _history(now, user_id)
+    options = RecommendOptions(top=top, include_heard=include_heard, max_per_artist=max_per_artist or None)
+    return recommendations_for(now, plays, heard, options, user=user_id)
+
+
+@router.get(
+    "/{user_id:path}/explanations/{track_id:path}", summary="Explain a score to a user", responses=problems(404, 422)
+)
+def explain_to_user(user_id: str, track_id: str, now: Now) -> ExplanationAnswer:
+    """Take a track's score for a user apart: which plays pulled it up, what it sounds like, what weighed how much."""
+    plays, heard = _history(now, user_id)
+    row = now.model.catalog.tracks.row(track_id)
+    found = explain(now.model, plays, row)
+    pulled = [(played, float(amount)) for played, amount in zip(found.played_rows, found.contributions, strict=True)]
+    pulled = [(played, amount) for played, amount in pulled if amount > 0 and played != row][:SHOWN_PLAYS]
+    track = tracks_of(now, [row])[0]
+    return ExplanationAnswer(
+        bundle=now.manifest.version,
+        user=user_id,
+        track=track,
+        score=found.score,
+        parts=found.parts,
+        source=found.source,
+        reason=found.reason,
+        heard=row in heard.indices,
+        taste_weight=found.taste_weight,
+        play_weight=found.play_weight,
+        user_plays=informative_plays(now.model, plays),
+        evidence=evidence_of(track),
+        from_plays=[
+            Contribution(track=played, amount=amount)
+            for played, (_, amount) in zip(tracks_of(now, [played for played, _ in pulled]), pulled, strict=True)
+        ],
+        sounds_like=[
+            SoundsLike(
+                track=tracks_of(now, [alike.track_row])[0],
+                similarity=alike.similarity,
+                here_start_s=alike.query_start_s,
+                there_start_s=alike.match_start_s,
+            )
+            for alike in found.sounds_like
+        ],
+    )
+
+
+def _history(now: Snapshot, user_id: str) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+    """Return what a user played and heard, each (1, n_tracks)."""
+    if user_id not in now.model.users:
+        raise UnknownIdError(
+            f"unknown user {user_id!r}: none of the {len(now.model.users)} known; POST /v1/listens makes a user known, "
+            "POST /v1/recommendations recommends without one"
+        )
+    row = now.model.users.row(user_id)
+    return now.model.plays[row], now.model.heard[row]
