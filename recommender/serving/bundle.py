@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -23,6 +24,7 @@ from recommender.ranking.ranker import HybridModel, load_hybrid, save_hybrid
 if TYPE_CHECKING:
     from recommender.models.trained_cnn import TrainedCnn
 
+log = logging.getLogger(__name__)
 BUNDLE_FORMAT = 1
 HYBRID_FILE = "hybrid.safetensors"
 CNN_FILE = "cnn.safetensors"
@@ -260,11 +262,16 @@ def use_bundle(bundles_dir: Path, version: str) -> None:
 
 
 def list_bundles(bundles_dir: Path) -> list[Manifest]:
-    """Return the manifests of all bundles, oldest first."""
-    if not bundles_dir.is_dir():
-        return []
-    folders = [folder for folder in sorted(bundles_dir.iterdir()) if (folder / "manifest.json").is_file()]
-    return [read_manifest(folder) for folder in folders if not folder.name.startswith(".")]
+    """Return the manifests of all bundles, oldest first; one that this program cannot read is named in the log."""
+    manifests = []
+    for folder in sorted(bundles_dir.iterdir()) if bundles_dir.is_dir() else []:
+        if folder.name.startswith(".") or not (folder / "manifest.json").is_file():
+            continue
+        try:
+            manifests.append(read_manifest(folder))
+        except ArtifactError as error:
+            log.warning("left out: %s", error)
+    return manifests
 
 
 def _describe(path: Path) -> Artifact:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,11 +39,11 @@ def find_audio(catalog_path: str, roots: Sequence[Path]) -> Path | None:
     """
     if not catalog_path or "\0" in catalog_path:
         return None
-    resolved_roots = [root.resolve() for root in roots]
+    resolved_roots = [Path(os.path.realpath(root)) for root in roots]
     for candidate in [root / catalog_path for root in roots]:
-        found = candidate.resolve()
+        found = Path(os.path.realpath(candidate))
         inside = any(found.is_relative_to(root) for root in resolved_roots)
-        if inside and found.suffix.lower() in MEDIA_TYPES and found.is_file():
+        if inside and found.suffix.lower() in MEDIA_TYPES and os.path.isfile(found):
             return found
     return None
 

@@ -7,14 +7,14 @@ import re
 import shutil
 import tempfile
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from recommender.data.library import content_hash, read_tags
+from recommender.data.library import content_hash
+from recommender.data.tags import AUDIO_ENDINGS, read_tags
 from recommender.errors import AudioError
 from recommender.serving.hearing import Hearing
 from recommender.serving.live import Live
-from recommender.serving.media import MEDIA_TYPES
 from recommender.serving.store import Store, Upload
 
 MAX_NAME = 300
@@ -61,8 +61,8 @@ def accept_upload(
         If the database does not take it.
     """
     suffix = Path(file_name.replace("\\", "/")).suffix.lower()
-    if suffix not in MEDIA_TYPES:
-        raise AudioError(f"{_shown(file_name)} has no ending of audio; expected one of {' '.join(sorted(MEDIA_TYPES))}")
+    if suffix not in AUDIO_ENDINGS:
+        raise AudioError(f"{_shown(file_name)} has no ending of audio; expected one of {' '.join(AUDIO_ENDINGS)}")
     hearing.check()
     uploads_dir.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=".part-", suffix=suffix, dir=uploads_dir)
@@ -97,10 +97,10 @@ def _analyse(
     except AudioError as error:
         raise AudioError(str(error).replace(str(part), shown).replace(part.name, shown)) from None
     try:
-        found = read_tags(part)
+        found = read_tags(part, PurePosixPath(shown))
         in_file = Tags(found.title, found.artist, found.album)
     except AudioError:
-        in_file = Tags()  # audio that decodes but whose tags do not parse is named by its sender or its file name
+        in_file = Tags()  # what decodes although its container is unknown is named by its sender or its file name
     upload = Upload(
         track_id=track_id,
         content_hash=digest,

@@ -1,0 +1,66 @@
+// An explanation, drawn: what plays, sound and popularity added, and from which tracks.
+
+import { clock, count, h } from "./dom.js";
+import { play } from "./player.js";
+
+const PARTS = { cf: "plays", content: "sound", popularity: "popularity" };
+
+export function explanation(answer, openTrack) {
+  const widest = Math.max(...Object.values(answer.parts).map(Math.abs), 1e-9);
+  const bars = Object.entries(answer.parts).map(([name, value]) => bar(PARTS[name] ?? name, name, value, widest));
+  const percent = (share) => `${Math.round(100 * share)} %`;
+  return h(
+    "div",
+    {},
+    h("div", { className: "bars" }, bars),
+    h(
+      "p",
+      {},
+      `With ${count(answer.evidence.listeners, "listener")}, its plays weigh ${percent(answer.play_weight)} and its sound ${percent(1 - answer.play_weight)}. `,
+      `With ${count(answer.user_plays, "track")} played, this listener's own taste weighs ${percent(answer.taste_weight)}, popularity the rest.`,
+    ),
+    answer.sounds_like.length ? h("h4", {}, "It sounds like what they played") : null,
+    answer.sounds_like.length ? h("ul", {}, answer.sounds_like.map((alike) => alikeItem(answer.track, alike, openTrack))) : null,
+    answer.from_plays.length ? h("h4", {}, "These plays pulled it up") : null,
+    answer.from_plays.length ? h("ul", {}, answer.from_plays.map((pull) => h("li", {}, name(pull.track, openTrack)))) : null,
+  );
+}
+
+function bar(label, kind, value, widest) {
+  const fill = h("span", { className: `fill ${kind}${value < 0 ? " against" : ""}` });
+  fill.style.setProperty("--share", `${(50 * Math.abs(value)) / widest}%`);
+  return h(
+    "div",
+    { className: "bar" },
+    h("span", { className: "bar-label" }, label),
+    h("span", { className: "track-line", "aria-hidden": "true" }, fill),
+    h("span", { className: "bar-value" }, value.toFixed(2).replace("-", "−")),
+  );
+}
+
+function name(track, openTrack) {
+  return h("button", { type: "button", className: "inline", dir: "auto", onclick: () => openTrack(track) }, `${track.title} · ${track.artist}`);
+}
+
+function alikeItem(subject, alike, openTrack) {
+  const item = h("li", {}, name(alike.track, openTrack));
+  if (alike.here_start_s !== null) {
+    item.append(" ", moment(subject, alike.here_start_s, "this one"), " ≈ ", moment(alike.track, alike.there_start_s, "that one"));
+  }
+  return item;
+}
+
+export function moment(track, seconds, label) {
+  return h(
+    "button",
+    {
+      type: "button",
+      className: "moment",
+      disabled: !track.playable,
+      "aria-label": `Play ${track.title} from ${clock(seconds)}`,
+      title: `Play ${track.title} from ${clock(seconds)}`,
+      onclick: () => play(track, seconds),
+    },
+    `▸ ${clock(seconds)} ${label}`,
+  );
+}

@@ -1,0 +1,180 @@
+"""Every error is a problem document that says what to do next."""
+
+import json
+
+import httpx
+import pytest
+
+from recommender.serving.http import SECURITY_HEADERS
+
+
+def check_problem(answer: httpx.Response, status: int) -> dict:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert {"type", "title", "status", "detail", "instance", "bundle"} <= set(body)
+    assert body["status"] == status
+    assert body["bundle"] == "with-ears"
+    assert body["detail"]
+    assert "\n" not in body["detail"]
+    return body
+
+
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [
+        ("/v1/users/nobody/recommendations", "unknown user 'nobody'"),
+        ("/v1/users//recommendations", "unknown user ''"),
+        ("/v1/users/u01/explanations/nothing", "unknown track 'nothing'"),
+        ("/v1/users/nobody/explanations/low0", "unknown user 'nobody'"),
+        ("/v1/tracks/nothing", "unknown track 'nothing'"),
+        ("/v1/tracks/nothing/similar", "unknown track 'nothing'"),
+        ("/v1/tracks/nothing/audio", "unknown track 'nothing'"),
+        ("/v1/tracks/..%2F..%2Fetc%2Fpasswd/audio", "unknown track '../../etc/passwd'"),
+        ("/v1/tracks/%F0%9F%8E%B5%00", "unknown track '🎵\\x00'"),
+        ("/v1/nothing", "there is nothing at /v1/nothing"),
+        ("/static/../app.py", "there is nothing at"),
+        ("/static/%2e%2e/app.py", "there is nothing at"),
+    ],
+)
+def test_unknown_things_are_named(client: httpx.Client, path: str, named: str) -> None:
+    assert named in check_problem(client.get(path), 404)["detail"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/users/u01/recommendations?top=0",
+        "/v1/users/u01/recommendations?top=501",
+        "/v1/users/u01/recommendations?top=99999999999999999999999",
+        "/v1/users/u01/recommendations?top=many",
+        "/v1/users/u01/recommendations?max_per_artist=-1",
+        "/v1/tracks?limit=-1",
+        "/v1/tracks?offset=-1",
+        "/v1/tracks?order=loudest",
+        "/v1/tracks?query=" + "x" * 257,
+        "/v1/tracks/low0/similar?top=1.5",
+        "/v1/users?limit=501",
+    ],
+)
+def test_values_out_of_range_are_named(client: httpx.Client, path: str) -> None:
+    problem = check_problem(client.get(path), 422)
+    assert problem["errors"][0]["where"].startswith("query.")
+    assert problem["detail"].startswith("query.")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '"text"',
+        '{"liked": "low0"}',
+        '{"liked": [1]}',
+        '{"liked": [""]}',
+        '{"liked": ["a\\u0000b"]}',
+        '{"liked": ["\\ud800"]}',
+        '{"likes": []}',
+        '{"top": 1e9}',
+        '{"top": NaN}',
+        '{"liked": [' + ",".join(['"x"'] * 5001) + "]}",
+    ],
+)
+def test_malformed_bodies_are_refused(client: httpx.Client, body: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    check_problem(client.post("/v1/recommendations", content=body, headers=headers), 422)
+
+
+def test_bytes_that_are_no_text_are_refused(client: httpx.Client) -> None:
+    answer = client.post(
+        "/v1/recommendations", content=b'{"liked": ["\xff\xfe"]}', headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code in (400, 422)
+    check_problem(answer, answer.status_code)
+
+
+def test_very_deep_json_is_refused(client: httpx.Client) -> None:
+    answer = client.post("/v1/recommendations", content="[" * 100_000, headers={"Content-Type": "application/json"})
+    assert answer.status_code in (400, 422)
+    check_problem(answer, answer.status_code)
+
+
+@pytest.mark.parametrize("content", [b"x" * 300_000, iter([b"x" * 100_000] * 4)], ids=["declared", "chunked"])
+def test_a_body_that_is_too_large_is_refused(client: httpx.Client, content: object) -> None:
+    answer = client.post("/v1/listens", content=content, headers={"Content-Type": "application/json"})
+    assert "MiB" in check_problem(answer, 413)["detail"]
+
+
+def test_other_methods_are_refused(client: httpx.Client) -> None:
+    problem = check_problem(client.delete("/v1/tracks"), 405)
+    assert problem["detail"].startswith("DELETE is not possible")
+
+
+def test_other_sites_cannot_write(client: httpx.Client) -> None:
+    answer = client.post("/v1/recommendations", json={}, headers={"Sec-Fetch-Site": "cross-site"})
+    check_problem(answer, 403)
+    assert client.post("/v1/recommendations", json={}, headers={"Sec-Fetch-Site": "same-origin"}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/static/app.js", "/v1/model", "/v1/nothing", "/v1/tracks/low0/audio"])
+def test_every_answer_carries_the_security_headers(client: httpx.Client, path: str) -> None:
+    headers = client.get(path).headers
+    for name, value in SECURITY_HEADERS.items():
+        assert headers[name] == value
+    assert headers["firstlisten-bundle"] == "with-ears"
+    assert "access-control-allow-origin" not in headers
+
+
+def test_the_page_loads_nothing_from_elsewhere(client: httpx.Client) -> None:
+    page = client.get("/").text
+    assert "http://" not in page
+    assert "https://" not in page
+    assert " style=" not in page
+    assert "<script>" not in page
+
+
+def test_an_unexpected_failure_is_a_problem_too(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a secret path /home/x")
+
+    monkeypatch.setattr("recommender.serving.routes.tracks.tracks_of", broken)
+    problem = check_problem(client.get("/v1/tracks"), 500)
+    assert "secret" not in json.dumps(problem)
+
+
+def test_openapi_is_complete(client: httpx.Client) -> None:
+    schema = client.get("/openapi.json").json()
+    assert schema["openapi"].startswith("3.1")
+    operations = {
+        f"{method.upper()} {path}": route
+        for path, methods in schema["paths"].items()
+        for method, route in methods.items()
+    }
+    assert set(operations) == {
+        "GET /v1/users",
+        "GET /v1/users/{user_id}/recommendations",
+        "GET /v1/users/{user_id}/explanations/{track_id}",
+        "POST /v1/recommendations",
+        "GET /v1/tracks",
+        "POST /v1/tracks",
+        "GET /v1/tracks/{track_id}",
+        "GET /v1/tracks/{track_id}/similar",
+        "GET /v1/tracks/{track_id}/audio",
+        "POST /v1/listens",
+        "GET /v1/model",
+        "GET /healthz",
+        "GET /readyz",
+    }
+    for name, route in operations.items():
+        assert route["summary"], name
+        assert route["description"], name
+        for status, answer in route["responses"].items():
+            if int(status) >= 400:
+                assert list(answer["content"]) == ["application/problem+json"], (name, status)
+    for name, shape in schema["components"]["schemas"].items():
+        if name.startswith("Body_"):
+            continue
+        assert shape["description"], name
+    assert schema["components"]["schemas"]["Recommendations"]["examples"]
