@@ -39,7 +39,7 @@ def demo(
     """Build the embedded world, train on it, show what was learned, and serve it."""
     from pipelines import demo as job
 
-    job.run(workspace, serve=serve, port=port)
+    job.run(workspace, serving=serve, port=port)
 
 
 @app.command()

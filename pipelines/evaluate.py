@@ -45,9 +45,7 @@ def run(workspace: Workspace, settings: Settings, *, seeds: int, min_users: int,
     config = EvaluationConfig(seeds=tuple(range(seeds)), min_users=min_users, ranker=settings.ranker)
     embed, embeddable = embedder(library, settings)
     with console.progress("Evaluating") as bar:
-        report = warm_evaluation(
-            library.catalog, library.interactions, embed, config, bar, embeddable=embeddable
-        )
+        report = warm_evaluation(library.catalog, library.interactions, embed, config, bar, embeddable=embeddable)
     print_report(report.table)
     if out is not None:
         write_table(out, report.table)

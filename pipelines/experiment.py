@@ -38,9 +38,7 @@ def cold_start(
     embed, embeddable = embedder(library, settings)
     if embed is None:
         raise DataError(f"{workspace.folder} has nothing to hear; ingest --music or --embeddings, then try again")
-    config = ColdStartConfig(
-        seeds=tuple(range(seeds)), fraction=fraction, min_plays=min_users, ranker=settings.ranker
-    )
+    config = ColdStartConfig(seeds=tuple(range(seeds)), fraction=fraction, min_plays=min_users, ranker=settings.ranker)
     with console.progress("Cold-start experiment") as bar:
         report = run_cold_start_experiment(
             library.catalog, library.interactions, embed, config, out, bar, embeddable=embeddable

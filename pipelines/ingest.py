@@ -12,7 +12,6 @@ from pipelines.workspace import Workspace
 from recommender.data.catalog import TRACK_COLUMNS
 from recommender.data.embeddings import Embeddings
 from recommender.data.library import scan_music
-from recommender.data.listens import read_listens
 from recommender.data.progress import Progress, silent
 from recommender.data.storage import digest_of
 from recommender.data.tables import read_embeddings, read_interactions, read_tracks
@@ -98,6 +97,8 @@ def run(
             log.problems.extend(f"{report.path.name}: {problem}" for problem in report.problems)
             add_plays(workspace, frame)
         for path in listens:
+            from recommender.data.listens import read_listens
+
             frame, match = read_listens(path, workspace.catalog())
             log.lines.append(match.summary())
             log.problems.extend(f"{path.name}: {problem}" for problem in match.problems)

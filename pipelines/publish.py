@@ -32,7 +32,9 @@ def export(workspace: Workspace, what: str, out: Path) -> None:
         )
     else:
         if model.factors is None:
-            raise DataError(f"{workspace.folder}: the current bundle has no factors; ingest --interactions or --listens")
+            raise DataError(
+                f"{workspace.folder}: the current bundle has no factors; ingest --interactions or --listens"
+            )
         sides = (("user", model.users.ids, model.factors.user_factors), ("track", ids, model.posterior_factors))
         frame = pd.concat(
             [

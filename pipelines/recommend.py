@@ -21,8 +21,8 @@ from recommender.ranking.ranker import (
     RecommendOptions,
     query_of_row,
     query_of_vector,
-    recommend,
     reasons_for,
+    recommend,
     similar_tracks,
 )
 from recommender.serving.bundle import Manifest, current_bundle, load_bundle

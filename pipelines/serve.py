@@ -37,7 +37,9 @@ def run(workspace: Workspace, *, host: str, port: int, workers: int) -> None:
     import uvicorn
 
     if not (workspace.bundles / "current").exists():
-        raise DataError(f"{workspace.folder} has no bundle to serve; make one with: firstlisten train {workspace.folder}")
+        raise DataError(
+            f"{workspace.folder} has no bundle to serve; make one with: firstlisten train {workspace.folder}"
+        )
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

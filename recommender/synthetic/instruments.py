@@ -111,7 +111,8 @@ def strings(pitch: float, length_s: float, touch: Touch, rng: np.random.Generato
     """Bowed voices: a section with vibrato."""
     bowed = Touch(0.25 + 0.5 * touch.brightness, touch.detune + 0.002, min(0.12, length_s * 0.3), 0.25)
     sound = _voices(pitch, length_s, bowed, rng, lambda k: 1.0 / k**1.25, 4)
-    return sound * (1 + 0.1 * np.sin(2 * np.pi * 5.6 * _time_like(sound))) * np.float32(0.5)
+    vibrato = np.float32(1) + np.float32(0.1) * np.sin(np.float32(2 * np.pi * 5.6) * _time_like(sound))
+    return np.asarray(sound * vibrato * np.float32(0.5))
 
 
 def organ(pitch: float, length_s: float, touch: Touch, rng: np.random.Generator) -> Waveform:
@@ -140,7 +141,7 @@ def sub(pitch: float, length_s: float, touch: Touch, _rng: np.random.Generator) 
 def bass_saw(pitch: float, length_s: float, touch: Touch, rng: np.random.Generator) -> Waveform:
     """A sawtooth whose filter closes."""
     sound = _voices(pitch, length_s, Touch(0.5 + 0.5 * touch.brightness, 0.001, 0.004, 0.05), rng, lambda k: 1.0 / k, 2)
-    return sound * np.exp(-_time_like(sound) * 2.5) * np.float32(0.9)
+    return np.asarray(sound * np.exp(-_time_like(sound) * np.float32(2.5)) * np.float32(0.9))
 
 
 def bass_pluck(pitch: float, length_s: float, touch: Touch, rng: np.random.Generator) -> Waveform:
@@ -188,13 +189,13 @@ def _voices(
     length_s: float,
     touch: Touch,
     rng: np.random.Generator,
-    levels: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float64]],
+    levels: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]],
     count: int,
 ) -> Waveform:
     """Add up voices that read one period from a table, band-limited and therefore free of aliases."""
     f_hz = frequency_hz(pitch)
     top = max(1, int((0.12 + 0.33 * touch.brightness) * SAMPLE_RATE_HZ / f_hz))
-    k = np.arange(1, min(top, _TABLE // 4) + 1)
+    k = np.arange(1.0, min(top, _TABLE // 4) + 1)
     spectrum = np.zeros(_TABLE // 2 + 1, dtype=complex)
     spectrum[1 : len(k) + 1] = -0.5j * levels(k) / (1 + (k / (top * (0.25 + 0.75 * touch.brightness))) ** 2)
     table = np.fft.irfft(spectrum) * _TABLE

@@ -37,14 +37,14 @@ class ListenerConfig:
     """
 
     n_users: int = 500
-    plays: float = 90.0
-    scenes: int = 7
-    sound: float = 1.6
-    scene: float = 0.9
-    loyalty: float = 0.6
-    fame: float = 0.7
-    chance: float = 0.5
-    sharpness: float = 1.25
+    plays: float = 160.0
+    scenes: int = 5
+    sound: float = 1.2
+    scene: float = 1.4
+    loyalty: float = 0.5
+    fame: float = 1.0
+    chance: float = 0.3
+    sharpness: float = 1.3
     exploration: float = 0.12
     novelty: float = 1.2
 

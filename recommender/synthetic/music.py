@@ -265,7 +265,7 @@ def _melody(
         if rng.random() < 0.3:
             moves = np.where(rng.random(len(moves)) < 0.3, np.rint(rng.normal(0, 2, len(moves))).astype(int), moves)
         for index, position in enumerate(rhythm):
-            at_bar, step = bar + position // STEPS, int(position % STEPS)
+            at_bar, step = bar + int(position) // STEPS, int(position) % STEPS
             if at_bar >= len(chords) or not _active(at_bar, len(chords), "lead"):
                 continue
             place = int(np.clip(place + moves[index], 4, 18))
@@ -317,7 +317,7 @@ def _echo(music: Waveform, amount: float, rng: np.random.Generator) -> Waveform:
     tail = rng.normal(0, 1, n) * np.exp(-np.arange(n) / n * 6)
     tail = signal.lfilter([1 - 0.6 * amount], [1, -0.6 * amount], tail)
     wet = signal.oaconvolve(music, tail / np.sqrt(np.sum(tail**2)))[: len(music)]
-    return (music * (1 - 0.5 * amount) + 0.6 * amount * wet).astype(np.float32)
+    return np.asarray(music * (1 - 0.5 * amount) + 0.6 * amount * wet, dtype=np.float32)
 
 
 def _master(music: Waveform, plan: TrackPlan) -> Waveform:

@@ -102,8 +102,8 @@ STYLES = (
     Style(
         "jazz trio", (104, 168), ("major", "dorian"), ((1, 4, 0, 0), (1, 4, 0, 5), (0, 5, 1, 4)), 4,
         (play.piano, play.electric_piano), (play.bass_pluck,), (play.piano, play.electric_piano),
-        "---x------x-----", "w---w---w---w---", "o---------o-----", NOTHING, "x---x-x-x---x-x-", brushes=True, swing=0.62,
-        lead_density=1.7, reverb=0.18,
+        "---x------x-----", "w---w---w---w---", "o---------o-----", NOTHING, "x---x-x-x---x-x-", brushes=True,
+        swing=0.62, lead_density=1.7, reverb=0.18,
     ),
     Style(
         "chiptune", (132, 160), ("major", "minor"), ((0, 4, 5, 3), (0, 5, 3, 4), (5, 3, 0, 4)), 3,

@@ -16,8 +16,9 @@ import pandas as pd
 from recommender.data.progress import Progress, silent
 from recommender.data.storage import atomic_path, load_arrays, read_json, save_arrays, write_json
 from recommender.errors import ConfigError, DataError
+from recommender.synthetic.instruments import SAMPLE_RATE_HZ
 from recommender.synthetic.listeners import Appeal, ListenerConfig, draw_affinity, draw_plays
-from recommender.synthetic.music import KEYS, SAMPLE_RATE_HZ, Signature, TrackPlan, draw_signature, plan_track, render
+from recommender.synthetic.music import KEYS, Signature, TrackPlan, draw_signature, plan_track, render
 from recommender.synthetic.names import draw_artists, draw_titles
 from recommender.synthetic.styles import STYLES
 
@@ -164,6 +165,8 @@ def load_world(folder: Path) -> World:
     config = read_json(folder / "world.json")["config"]
     arrays, _ = load_arrays(folder / "affinity.safetensors", "affinity", FORMAT)
     tracks, past, future = (pd.read_parquet(folder / f"{name}.parquet") for name in ("tracks", "past", "future"))
+    for plays in (past, future):
+        plays["timestamp"] = plays["timestamp"].astype("datetime64[s]")
     users = tuple(f"listener-{number:04d}" for number in range(config["listeners"]["n_users"]))
     split_time = (START + np.timedelta64(config["days"] - config["days_after_split"], "D")).astype("datetime64[s]")
     return World(tracks, users, past, future, arrays["affinity"], split_time)
