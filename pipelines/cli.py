@@ -154,13 +154,13 @@ def recommend(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write .parquet, .csv or .jsonl.")] = None,
 ) -> None:
     """Recommendations for one user, for everyone, or for the listeners of a file."""
-    from pipelines import recommend as job
-    from pipelines.workspace import open_workspace
-
     if (user is not None) + all_users + (history is not None) != 1:
         raise typer.BadParameter("give exactly one of --user, --all-users and --history")
     if user is None and out is None:
         raise typer.BadParameter("lists for several users need --out FILE")
+    from pipelines import recommend as job
+    from pipelines.workspace import open_workspace
+
     job.run(
         open_workspace(workspace),
         user=user,
@@ -194,11 +194,11 @@ def embed(
     workspace: Annotated[Path | None, typer.Option(metavar="W", help="Use this workspace's model.")] = None,
 ) -> None:
     """Vectors for any files: one row a clip, and one a track with an empty start_s."""
+    if workspace is None:
+        raise typer.BadParameter("give --workspace W: a workspace whose bundle holds an audio model")
     from pipelines import recommend as job
     from pipelines.workspace import open_workspace
 
-    if workspace is None:
-        raise typer.BadParameter("give --workspace W: a workspace whose bundle holds an audio model")
     job.embed(open_workspace(workspace), audio, out)
 
 
@@ -219,11 +219,11 @@ def playlist(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an .m3u8 file.")] = None,
 ) -> None:
     """One playlist from seeds and rules."""
+    if not (track or artist or user):
+        raise typer.BadParameter("give seeds: --track, --artist or --user")
     from pipelines import playlists as job
     from pipelines.workspace import open_workspace
 
-    if not (track or artist or user):
-        raise typer.BadParameter("give seeds: --track, --artist or --user")
     job.build(
         open_workspace(workspace),
         tracks=tuple(track or ()),
@@ -251,11 +251,11 @@ def playlists(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default: W/playlists.")] = None,
 ) -> None:
     """The batch for everyone: one M3U8 a user and one Parquet table."""
+    if not all_users:
+        raise typer.BadParameter("give --all-users; for one user there is: firstlisten playlist W --user U")
     from pipelines import playlists as job
     from pipelines.workspace import open_workspace
 
-    if not all_users:
-        raise typer.BadParameter("give --all-users; for one user there is: firstlisten playlist W --user U")
     opened = open_workspace(workspace)
     job.batch(opened, out or opened.folder / "playlists", length=length, seed=seed, absolute=absolute)
 
@@ -287,11 +287,11 @@ def export(
     out: Annotated[Path, typer.Option(metavar="FILE", help="Write .parquet, .csv or .jsonl.")],
 ) -> None:
     """The current bundle's embeddings or factors, for other tools."""
+    if what not in ("embeddings", "factors"):
+        raise typer.BadParameter(f"cannot export {what!r}; there are embeddings and factors")
     from pipelines import publish as job
     from pipelines.workspace import open_workspace
 
-    if what not in ("embeddings", "factors"):
-        raise typer.BadParameter(f"cannot export {what!r}; there are embeddings and factors")
     job.export(open_workspace(workspace), what, out)
 
 

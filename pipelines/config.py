@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from recommender.audio.clips import ClipConfig
 from recommender.errors import ConfigError
-from recommender.models.train_cnn import TrainCnnConfig
-from recommender.ranking.ranker import RankerConfig
+from recommender.models.trained_cnn import TrainCnnConfig
+from recommender.ranking.model import RankerConfig
 
 
 class Settings(BaseModel):

@@ -1,0 +1,5 @@
+"""``python -m pipelines`` is ``firstlisten``."""
+
+from pipelines.cli import main
+
+main()

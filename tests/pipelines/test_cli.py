@@ -1,0 +1,76 @@
+"""The command line's contract: exit codes, one line for an error, help at once."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+
+def firstlisten(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", "-m", "pipelines", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_help_answers_in_under_a_second():
+    times = []
+    for _ in range(3):
+        started = time.monotonic()
+        assert firstlisten("--help").returncode == 0
+        times.append(time.monotonic() - started)
+    assert min(times) < 1.0
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["demo", "ingest", "analyse", "train", "evaluate", "recommend", "similar", "embed", "playlist", "playlists",
+     "experiment", "export", "bundles", "serve"],
+)  # fmt: skip
+def test_every_command_has_help(command):
+    done = firstlisten(command, "--help")
+    assert done.returncode == 0
+    assert "Usage" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("ingest", "w"),
+        ("recommend", "w"),
+        ("recommend", "w", "--all-users"),
+        ("recommend", "w", "--user", "u", "--all-users", "--out", "o.csv"),
+        ("playlist", "w"),
+        ("recommend", "w", "--user", "u", "--top", "0"),
+        ("nonsense",),
+    ],
+)
+def test_wrong_usage_exits_with_2(arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = firstlisten(*arguments)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("train", "nowhere"), "is not a workspace; make one with: firstlisten ingest nowhere"),
+        (("serve", "nowhere"), "is not a workspace"),
+        (("recommend", "nowhere", "--user", "u"), "is not a workspace"),
+    ],
+)
+def test_a_named_error_is_one_line_and_exits_with_1(arguments, says, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = firstlisten(*arguments)
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert says in done.stderr
+
+
+def test_an_empty_workspace_says_how_to_fill_it(tmp_path):
+    log = tmp_path / "log.csv"
+    log.write_text("user_id,item_id\nu,a\n")
+    assert firstlisten("ingest", tmp_path / "w", "--interactions", log).returncode == 0
+    done = firstlisten("recommend", tmp_path / "w", "--user", "u")
+    assert done.returncode == 1
+    assert "firstlisten train" in done.stderr
