@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from recommender.audio.decode import AudioFile, open_audio
 from recommender.audio.mel import MelConfig, log_mel_spectrogram, quantise
-from recommender.audio.runs import Waveform
+from recommender.audio.stretch import Waveform
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import AudioError, ConfigError, DataError
 

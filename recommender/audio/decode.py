@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 import av.error
 
-from recommender.audio.runs import Run, Waveform, cut
+from recommender.audio.stretch import MAX_CHANNELS, TIME_JITTER_S, Stretch, Waveform
 from recommender.errors import AudioError
 
 FORMATS = (
@@ -21,12 +21,6 @@ FORMATS = (
 
 PREROLL_S = 0.5
 """Decoders need to run in after a seek: the bit reservoir of MP3, 80 ms of Opus, the band replication of HE-AAC."""
-
-MARGIN_S = 0.05
-"""Decoded before and after each window, so that the resampler's filter sees no edge."""
-
-TIME_JITTER_S = 0.03
-"""Time stamps may be this far off (containers round them) before something counts as missing."""
 
 SEEK_BACKS_S = (0.0, 10.0, math.inf)
 """How much earlier to seek, in turn, while a seek lands behind the place that was asked for."""
@@ -110,6 +104,8 @@ def open_audio(path: Path) -> Iterator[AudioFile]:
         if not isinstance(stream, av.AudioStream):
             kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
             raise AudioError(f"{path.name}: holds {kinds}, expected an audio stream")
+        if stream.codec_context is None:
+            raise AudioError(f"{path.name}: FFmpeg has no decoder for its audio stream, expected a common codec")
         stream.codec_context.thread_type = "NONE"
         try:
             yield AudioFile(path, container, stream)
@@ -124,9 +120,12 @@ class AudioFile:
     """
 
     def __init__(self, path: Path, container: av.container.InputContainer, stream: av.AudioStream) -> None:
-        self._path, self._container, self._stream = path, container, stream
+        self._container, self._stream = container, stream
+        self._is_fresh = True
         if stream.time_base is None or not stream.sample_rate:
             raise AudioError(f"{path.name}: the {stream.codec_context.name} stream has no sample rate")
+        if not 1 <= stream.channels <= MAX_CHANNELS:
+            raise AudioError(f"{path.name}: has {stream.channels} channels, expected 1 to {MAX_CHANNELS}")
         self._tick_s = float(stream.time_base)
         self._origin_s = (stream.start_time or 0) * self._tick_s
         if stream.duration is not None:
@@ -171,10 +170,10 @@ class AudioFile:
         for indices in _group(starts_s, window_s):
             first_s = starts_s[indices[0]]
             last_s = max(starts_s[index] for index in indices) + window_s
-            runs, n_errors, ended = self._decode(first_s, last_s, sample_rate_hz)
+            stretch = self._decode(first_s, last_s, sample_rate_hz)
             for index in indices:
-                waveforms[index] = cut(runs, starts_s[index], length, sample_rate_hz)
-            warnings.extend(_describe(runs, first_s, last_s, n_errors, ended))
+                waveforms[index] = stretch.cut(starts_s[index], length)
+            warnings.extend(stretch.problems())
         return [waveforms[index] for index in range(len(starts_s))], tuple(warnings)
 
     def measure_s(self) -> float:
@@ -189,47 +188,41 @@ class AudioFile:
                 end_s = max(end_s, start_s + length_s if length_s < MAX_PACKET_S else start_s)
         return end_s
 
-    def _decode(self, first_s: float, last_s: float, sample_rate_hz: int) -> tuple[list[Run], int, bool]:
-        runs: list[Run] = []
-        n_errors, ended = 0, True
+    def _decode(self, first_s: float, last_s: float, sample_rate_hz: int) -> Stretch:
         for back_s in SEEK_BACKS_S:
-            runs, n_errors, ended = self._decode_after_seek(
-                max(first_s - PREROLL_S - back_s, 0.0), first_s, last_s, sample_rate_hz
-            )
-            arrived = bool(runs) and runs[0].start_s <= first_s + TIME_JITTER_S
-            if arrived or first_s - PREROLL_S - back_s <= 0:
+            seek_s = max(first_s - PREROLL_S - back_s, 0.0)
+            stretch = Stretch(sample_rate_hz, first_s, last_s)
+            if self._seek(seek_s):
+                self._fill(stretch, seek_s)
+            if stretch.landed_s <= first_s + TIME_JITTER_S or seek_s == 0.0:
                 break
-        return runs, n_errors, ended
+            if stretch.landed_s == math.inf and self.measure_s() <= first_s:
+                break
+        return stretch.finish()
 
-    def _decode_after_seek(
-        self, seek_s: float, first_s: float, last_s: float, sample_rate_hz: int
-    ) -> tuple[list[Run], int, bool]:
-        self._seek(seek_s)
-        runs: list[Run] = []
-        n_errors = 0
-        position_s = seek_s
+    def _fill(self, stretch: Stretch, position_s: float) -> None:
         for packet in self._packets():
-            try:
-                frames = [] if packet is None else packet.decode()
-            except av.error.FFmpegError:
-                frames, packet = [], None
-            if packet is None:
-                n_errors += position_s >= first_s - MARGIN_S
+            frames: list[av.AudioFrame] = []
+            is_damaged = packet is None
+            if packet is not None:
+                try:
+                    frames = packet.decode()
+                except av.error.FFmpegError:
+                    is_damaged = True
+            if is_damaged:
+                stretch.miss(position_s)
             for frame in frames:
                 if frame.pts is not None and frame.time_base is not None:
                     position_s = float(frame.pts * frame.time_base) - self._origin_s
-                start_s, position_s = position_s, position_s + frame.samples / frame.sample_rate
-                if start_s >= last_s + MARGIN_S:
-                    return [run.finish() for run in runs], n_errors, False
-                if position_s <= first_s - MARGIN_S:
-                    continue
-                if not runs or not runs[-1].goes_on_with(frame, start_s, TIME_JITTER_S):
-                    runs.append(Run(start_s, sample_rate_hz, frame))
-                runs[-1].add(frame)
-        return [run.finish() for run in runs], n_errors, True
+                if stretch.is_full(position_s):
+                    return
+                stretch.add(frame, position_s)
+                position_s += frame.samples / frame.sample_rate
+        stretch.ended = True
 
     def _packets(self) -> Iterator[av.Packet[av.AudioStream] | None]:
         """Yield packets up to the end; None for one that could not be read."""
+        self._is_fresh = False
         for _ in range(MAX_READ_ERRORS):
             try:
                 yield from self._container.demux(self._stream)
@@ -240,11 +233,16 @@ class AudioFile:
             else:
                 return
 
-    def _seek(self, time_s: float) -> None:
+    def _seek(self, time_s: float) -> bool:
+        """Go to `time_s` or somewhat earlier; tell whether that worked. The start can always be reached."""
         try:
             self._container.seek(math.floor((time_s + self._origin_s) / self._tick_s), stream=self._stream)
         except av.error.FFmpegError:
-            self._container.seek(math.floor(self._origin_s / self._tick_s), stream=self._stream)
+            if time_s > 0:
+                return False
+            if not self._is_fresh:
+                raise
+        return True
 
 
 def _group(starts_s: Sequence[float], window_s: float) -> Iterator[list[int]]:
@@ -257,20 +255,6 @@ def _group(starts_s: Sequence[float], window_s: float) -> Iterator[list[int]]:
         group.append(index)
     if group:
         yield group
-
-
-def _describe(runs: Sequence[Run], first_s: float, last_s: float, n_errors: int, ended: bool) -> Iterator[str]:
-    missing_s, position_s = 0.0, first_s
-    for run in runs:
-        missing_s += max(min(run.start_s, last_s) - position_s, 0.0)
-        position_s = max(position_s, run.end_s)
-    tail_s = last_s - position_s
-    if not ended:
-        missing_s += max(tail_s, 0.0)
-    if missing_s > 2 * TIME_JITTER_S or n_errors:
-        yield f"damaged: {missing_s:.2f} s between {first_s:.1f} and {last_s:.1f} s cannot be decoded, left out"
-    if ended and tail_s > 2 * TIME_JITTER_S:
-        yield f"nothing to decode after {position_s:.1f} s, expected audio up to {last_s:.1f} s"
 
 
 def _words(error: Exception) -> str:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import recommender.audio.decode as decode
+import recommender.audio.stretch as stretch
 from recommender.audio.decode import decode_windows, open_audio, probe
 from recommender.errors import AudioError
 
@@ -143,13 +144,13 @@ def test_what_the_new_rate_cannot_hold_is_gone(
 def test_no_second_is_decoded_twice(chirps: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     decoded = 0
 
-    class Counting(decode.Run):
+    class Counting(stretch.Run):
         def add(self, frame: av.AudioFrame) -> None:
             nonlocal decoded
             decoded += frame.samples
             super().add(frame)
 
-    monkeypatch.setattr(decode, "Run", Counting)
+    monkeypatch.setattr(stretch, "Run", Counting)
     starts_s = [4.0, 2.0, 3.0, 2.0, 6.2, 15.0]
     waveforms, _ = decode_windows(chirps[".flac"], starts_s, 2.0, 44100)
     assert decoded / 44100 == pytest.approx(8.2 - 2.0 + 2.0, abs=0.5)
@@ -207,8 +208,20 @@ def test_memory_is_flat_whatever_the_length(kind: str, encode: Callable[..., Pat
     assert resident() - before < 40e6
 
 
-def test_a_file_that_lost_its_end_says_where(chirps: dict[str, Path], tmp_path: Path) -> None:
+def test_a_file_that_lost_its_end_says_where(
+    chirps: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offered_s = 0.0
+
+    class Counting(stretch.Stretch):
+        def add(self, frame: av.AudioFrame, start_s: float) -> None:
+            nonlocal offered_s
+            offered_s += frame.samples / frame.sample_rate
+            super().add(frame, start_s)
+
+    monkeypatch.setattr(decode, "Stretch", Counting)
     for suffix in (".mp3", ".flac", ".wav"):
+        offered_s = 0.0
         whole = chirps[suffix].read_bytes()
         path = tmp_path / f"cut{suffix}"
         path.write_bytes(whole[: len(whole) // 2])
@@ -221,6 +234,7 @@ def test_a_file_that_lost_its_end_says_where(chirps: dict[str, Path], tmp_path: 
         assert abs(lag_s(early, 1.0)) <= 0.001
         assert len(late) == 0
         assert "nothing to decode after 17.0 s, expected audio up to 19.0 s" in warnings
+        assert offered_s < 4, "it was decoded from its start in search of what is not there"
 
 
 @pytest.mark.parametrize("suffix", [".mp3", ".flac", ".ogg", ".opus"])
@@ -290,6 +304,30 @@ def test_what_is_no_audio_is_refused_with_a_reason(name: str, tmp_path: Path) ->
     (tmp_path / name).write_bytes(content)
     with pytest.raises(AudioError, match=f"^{name}: .*({reason}).*expected"):
         probe(tmp_path / name)
+
+
+def test_an_unknown_codec_is_refused(
+    encode: Callable[..., Path], sine: Callable[..., np.ndarray], tmp_path: Path
+) -> None:
+    path = encode(tmp_path / "x.wav", sine(300, 1.0, 8000), 8000)
+    data = bytearray(path.read_bytes())
+    data[20:22] = b"\x34\x12"
+    path.write_bytes(data)
+    with pytest.raises(AudioError, match=r"x\.wav: FFmpeg has no decoder"):
+        probe(path)
+
+
+def test_more_channels_than_can_be_read_safely_are_refused(
+    chirps: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_audio(chirps[".m4a"]) as audio:
+        monkeypatch.setattr(stretch, "MAX_CHANNELS", 1)  # As if damage in the stream had made it two.
+        (waveform,), warnings = audio.decode_windows([5.0], 1.0, RATE)
+    assert len(waveform) == 0
+    assert warnings[0].startswith("damaged: 1.00 s between 5.0 and 6.0 s")
+    monkeypatch.setattr(decode, "MAX_CHANNELS", 1)
+    with pytest.raises(AudioError, match="has 2 channels, expected 1 to 1"):
+        probe(chirps[".m4a"])
 
 
 def test_what_is_not_a_file_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,175 @@
+"""Stretches of decoded audio, resampled to mono as they come, with what is missing in them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+Waveform = npt.NDArray[np.float32]
+
+BLOCK = 16384
+"""Samples that are handed to the resampler at a time; frames are too small to be worth a call each."""
+
+MARGIN_S = 0.05
+"""Kept before and after the seconds that are asked for, so that the resampler's filter sees no edge."""
+
+TIME_JITTER_S = 0.03
+"""Time stamps may be this far off (containers round them) before something counts as missing."""
+
+MAX_CHANNELS = 8
+"""PyAV reads past the end of planar frames with more, and damaged AAC claims to have dozens."""
+
+
+class Stretch:
+    """The decoded audio between two times: one run, or several where audio is missing between them.
+
+    Parameters
+    ----------
+    sample_rate_hz : int
+        Rate of the result.
+    first_s, last_s : float
+        What is asked for.
+
+    Attributes
+    ----------
+    landed_s : float
+        Time of the earliest frame that was offered; infinite while there was none.
+    ended : bool
+        Whether the file had no more frames to offer.
+    """
+
+    def __init__(self, sample_rate_hz: int, first_s: float, last_s: float) -> None:
+        self._sample_rate_hz, self._first_s, self._last_s = sample_rate_hz, first_s, last_s
+        self._runs: list[Run] = []
+        self._n_errors = 0
+        self._added_s = 0.0
+        self.landed_s = math.inf
+        self.ended = False
+
+    def is_full(self, start_s: float) -> bool:
+        """Tell whether a frame that starts at `start_s` comes after the end, or too many came that go back in time."""
+        return start_s >= self._last_s + MARGIN_S or self._added_s > 2 * (self._last_s - self._first_s) + 1.0
+
+    def add(self, frame: av.AudioFrame, start_s: float) -> None:
+        """Append a frame that starts at `start_s`, if it is among what is asked for."""
+        self.landed_s = min(self.landed_s, start_s)
+        length_s = frame.samples / frame.sample_rate
+        if start_s + length_s <= self._first_s - MARGIN_S:
+            return
+        if frame.layout.nb_channels > MAX_CHANNELS:
+            self._n_errors += 1
+            return
+        if not self._runs or not self._runs[-1].goes_on_with(frame, start_s):
+            self._runs.append(Run(start_s, self._sample_rate_hz, frame))
+        self._runs[-1].add(frame)
+        self._added_s += length_s
+
+    def miss(self, start_s: float) -> None:
+        """Note that a packet at `start_s` could not be decoded; before the beginning it does not matter."""
+        self._n_errors += start_s >= self._first_s - MARGIN_S
+
+    def finish(self) -> Stretch:
+        """Take out what the resamplers still hold; return the stretch itself."""
+        for run in self._runs:
+            run.finish()
+        return self
+
+    def cut(self, start_s: float, length: int) -> Waveform:
+        """Return the samples from `start_s`, shape (at most `length`,), float32; holes between runs are left out."""
+        parts = [np.empty(0, np.float32)]
+        for run in self._runs:
+            offset = round((start_s - run.start_s) * self._sample_rate_hz)
+            parts.append(run.samples[max(offset, 0) : max(offset + length, 0)])
+        return np.concatenate(parts)[:length]
+
+    def problems(self) -> Iterator[str]:
+        """Yield a sentence for each thing that is missing."""
+        missing_s, position_s = 0.0, self._first_s
+        for run in self._runs:
+            missing_s += max(min(run.start_s, self._last_s) - position_s, 0.0)
+            position_s = max(position_s, run.end_s)
+        tail_s = self._last_s - position_s
+        if not self.ended:
+            missing_s += max(tail_s, 0.0)
+        if missing_s > 2 * TIME_JITTER_S or self._n_errors:
+            yield (
+                f"damaged: {missing_s:.2f} s between {self._first_s:.1f} and {self._last_s:.1f} s cannot be decoded, "
+                "left out"
+            )
+        if self.ended and tail_s > 2 * TIME_JITTER_S:
+            yield f"nothing to decode after {position_s:.1f} s, expected audio up to {self._last_s:.1f} s"
+
+
+class Run:
+    """Frames of one rate that follow one another without a hole, resampled to mono float32 by FFmpeg's swresample.
+
+    Parameters
+    ----------
+    start_s : float
+        Time of the first sample.
+    sample_rate_hz : int
+        Rate of the result.
+    frame : av.AudioFrame
+        The first frame, for its rate; `add` takes its samples.
+    """
+
+    def __init__(self, start_s: float, sample_rate_hz: int, frame: av.AudioFrame) -> None:
+        self.start_s = self.end_s = start_s
+        self._rate_hz = frame.sample_rate
+        self._resampler = av.AudioResampler(format="flt", layout="mono", rate=sample_rate_hz)
+        self._waiting: list[Waveform] = []
+        self._chunks: list[Waveform] = []
+
+    def goes_on_with(self, frame: av.AudioFrame, start_s: float) -> bool:
+        """Tell whether a frame that starts at `start_s` belongs to this run."""
+        return abs(start_s - self.end_s) <= TIME_JITTER_S and frame.sample_rate == self._rate_hz
+
+    def add(self, frame: av.AudioFrame) -> None:
+        """Append a frame."""
+        self.end_s += frame.samples / frame.sample_rate
+        self._waiting.append(mean_of_channels(frame))
+        if sum(map(len, self._waiting)) >= BLOCK:
+            self._resample()
+
+    def finish(self) -> None:
+        """Take out what the resampler still holds."""
+        if self._waiting:
+            self._resample()
+        self._take(self._resampler.resample(None))
+        self._chunks = [self.samples]
+
+    @property
+    def samples(self) -> Waveform:
+        """The samples so far, shape (n,), float32."""
+        return np.concatenate(self._chunks) if self._chunks else np.empty(0, np.float32)
+
+    def _resample(self) -> None:
+        block = np.concatenate(self._waiting)[np.newaxis]
+        self._waiting.clear()
+        mono = av.AudioFrame.from_ndarray(block, format="flt", layout="mono")
+        mono.sample_rate = self._rate_hz
+        self._take(self._resampler.resample(mono))
+
+    def _take(self, frames: Sequence[av.AudioFrame | None]) -> None:
+        # A resampler with nothing to do answers the final None with None.
+        self._chunks.extend(np.asarray(f.to_ndarray()[0], dtype=np.float32) for f in frames if f is not None)
+
+
+def mean_of_channels(frame: av.AudioFrame) -> Waveform:
+    """Return the mean of a frame's channels, shape (samples,), float32; integers are scaled so that full scale is 1.
+
+    FFmpeg's own downmix depends on the names of the channels, and it is 3 dB louder for stereo than for mono.
+    """
+    samples = frame.to_ndarray()
+    if not frame.format.is_planar:
+        samples = samples.reshape(frame.samples, -1).T
+    mean: npt.NDArray[np.floating] = samples.sum(axis=0, dtype=np.float64) / len(samples)
+    if samples.dtype == np.uint8:
+        mean = (mean - 128) / 128
+    elif samples.dtype.kind == "i":
+        mean = mean / 2.0 ** (8 * samples.dtype.itemsize - 1)
+    return mean.astype(np.float32)
