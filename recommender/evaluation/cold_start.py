@@ -36,7 +36,7 @@ class ColdStartConfig:
     Parameters
     ----------
     seeds : tuple of int
-        One split each; figures are averaged over them.
+        One split each; figures are averaged over them. The default five are folds: each eligible track is cold once.
     fraction : float in (0, 1)
         Share of the eligible tracks that goes cold: those with an embedding and at least `min_plays` listeners.
     min_plays : int >= 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,11 @@ Scores = npt.NDArray[np.floating[Any]]
 ScoreUsers = Callable[[Int32s], Scores]
 """Scores of a task's candidates for a block of users: (b,) int32 -> (b, n_candidates), higher is better."""
 
-CONTENT_NEIGHBOURS = 50
+Similarity = Callable[[Int32s, Int32s], npt.NDArray[np.float32]]
+"""Similarities >= 0 of some track rows (a,) to others (b,): (a, b), float32."""
+
+NEIGHBOURS = 100
+SHARPNESS = 2.0
 _KNN_BLOCK = 1024
 
 
@@ -82,7 +86,7 @@ class Fits:
 
     @cached_property
     def sound(self) -> npt.NDArray[np.float32]:
-        """Standardised embeddings of length 1, shape (n_tracks, dim); zeros where a track has none."""
+        """Standardised embeddings, shape (n_tracks, dim), float32; zeros where a track has none."""
         if self.embeddings is None:
             raise ModelError(
                 "a content method needs embeddings, and there are none: analyse the music or supply --embeddings"
@@ -90,7 +94,13 @@ class Fits:
         vectors, has = self.embeddings.of(self.train.tracks)
         spread = vectors[has].std(axis=0)
         standard = (vectors - vectors[has].mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-        return _unit(np.where(has[:, None], standard, 0.0))
+        return np.where(has[:, None], standard, 0.0).astype(np.float32)
+
+    @cached_property
+    def has_sound(self) -> npt.NDArray[np.bool_]:
+        """Which tracks have an embedding, shape (n_tracks,), bool."""
+        has: npt.NDArray[np.bool_] = np.any(self.sound != 0, axis=1)
+        return has
 
 
 Method = Callable[[Task, Fits], Rank]
@@ -119,13 +129,18 @@ def als_alone(task: Task, fits: Fits) -> Rank:
 
 def content_knn(task: Task, fits: Fits) -> Rank:
     """By how much a track sounds like what the user played."""
-    return _nearest_neighbours(fits.sound, task, fits)
+    return _nearest_neighbours(partial(_alike_in_sound, fits), fits.has_sound, task, fits)
 
 
 def joint_knn(task: Task, fits: Fits) -> Rank:
-    """By neighbours in collaborative factors and sound together, each at length 1; a new track has its sound alone."""
-    together = np.concatenate([_unit(fits.factors.track_factors), fits.sound], axis=1)
-    return _nearest_neighbours(_unit(together), task, fits)
+    """By neighbours in factors and in sound, their similarities added; a new track has its sound alone."""
+    directions = _unit(fits.factors.track_factors)
+
+    def alike(some: Int32s, others: Int32s) -> npt.NDArray[np.float32]:
+        in_taste: npt.NDArray[np.float32] = np.maximum(directions[some] @ directions[others].T, 0)
+        return in_taste + _alike_in_sound(fits, some, others)
+
+    return _nearest_neighbours(alike, np.ones(len(directions), dtype=bool), task, fits)
 
 
 def audio_alone(task: Task, fits: Fits) -> Rank:
@@ -194,7 +209,8 @@ def rank_by(score: ScoreUsers, task: Task, fits: Fits) -> Rank:
         among = columns[heard.col] >= 0
         scores[heard.row[among], columns[heard.col[among]]] = -np.inf
         return [
-            _best(row, task.candidate_rows, k, user, fits.seed) for row, user in zip(scores, user_rows, strict=True)
+            _best(row, task.candidate_rows, k, int(user), fits.seed)
+            for row, user in zip(scores, user_rows, strict=True)
         ]
 
     return rank
@@ -234,20 +250,28 @@ def _same_for_all(values: npt.NDArray[Any], task: Task, fits: Fits) -> Rank:
     return rank_by(lambda users: np.tile(row, (len(users), 1)), task, fits)
 
 
-def _nearest_neighbours(features: npt.NDArray[np.float32], task: Task, fits: Fits) -> Rank:
-    """Sum a candidate's similarities to those of its nearest played tracks that the user played."""
-    played = np.flatnonzero((task.train.track_evidence() > 0) & np.any(features != 0, axis=1))
-    n_neighbours = min(CONTENT_NEIGHBOURS, len(played))
+def _alike_in_sound(fits: Fits, some: Int32s, others: Int32s) -> npt.NDArray[np.float32]:
+    """Return ``exp(-SHARPNESS |x - y|^2 / dim)`` of standardised embeddings; 0 where either has none."""
+    x, y = fits.sound[some], fits.sound[others]
+    squared = (x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1)[None, :] - 2 * (x @ y.T)
+    both = fits.has_sound[some][:, None] & fits.has_sound[others][None, :]
+    return np.where(both, np.exp(-SHARPNESS * np.maximum(squared, 0) / x.shape[1]), 0).astype(np.float32)
+
+
+def _nearest_neighbours(alike: Similarity, usable: npt.NDArray[np.bool_], task: Task, fits: Fits) -> Rank:
+    """Sum a candidate's similarities to those of its `NEIGHBOURS` nearest played tracks that the user played."""
+    played = np.flatnonzero((task.train.track_evidence() > 0) & usable).astype(np.int32)
+    n_neighbours = min(NEIGHBOURS, len(played))
     parts = []
     for start in range(0, len(task.candidate_rows), _KNN_BLOCK):
         candidates = task.candidate_rows[start : start + _KNN_BLOCK]
-        similarity = features[candidates] @ features[played].T
+        similarity = alike(candidates, played)
         similarity[candidates[:, None] == played[None, :]] = 0
         near = np.argpartition(-similarity, n_neighbours - 1, axis=1)[:, :n_neighbours]
-        values = np.maximum(np.take_along_axis(similarity, near, axis=1), 0)
+        values = np.take_along_axis(similarity, near, axis=1).ravel()
         indptr = np.arange(0, near.size + 1, n_neighbours)
         shape = (len(candidates), len(task.train.tracks))
-        parts.append(sparse.csr_matrix((values.ravel(), played[near].ravel(), indptr), shape=shape))
+        parts.append(sparse.csr_matrix((values, played[near].ravel(), indptr), shape=shape))
     neighbours = sparse.vstack(parts).T.tocsr()
     liked = (fits.plays > 0).astype(np.float32)
     return rank_by(lambda users: (liked[users] @ neighbours).toarray(), task, fits)

@@ -74,8 +74,8 @@ def training_curves(history: Sequence[dict[str, Any]], path: Path) -> None:
     Parameters
     ----------
     history : sequence of dict, one an epoch
-        Numbers by name. ``epoch`` gives the horizontal axis where present. Names that differ only in a leading ``train_``,
-        ``validation_``, ``valid_`` or ``val_`` share a panel. Other values are left out.
+        Numbers by name. ``epoch`` gives the horizontal axis where present. Names that differ only in a leading
+        ``train_``, ``validation_``, ``valid_`` or ``val_`` share a panel. Other values are left out.
     path : Path
         A .png or .svg, written whole or not at all.
 
@@ -136,6 +136,7 @@ def _figure(panels: int, *, width: float, height: float, share_y: bool) -> tuple
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     columns = min(panels, 3)
     rows = -(-panels // columns)
@@ -145,9 +146,8 @@ def _figure(panels: int, *, width: float, height: float, share_y: bool) -> tuple
         figsize=(1.0 + width * columns, height * rows),
         squeeze=False,
         sharey=share_y,
-        layout="constrained",
+        layout=ConstrainedLayoutEngine(rect=(0, 0.03, 1, 0.97)),
     )
-    figure.get_layout_engine().set(rect=(0, 0.03, 1, 0.97))
     for axis in axes.ravel():
         axis.spines[["top", "right"]].set_visible(False)
     for unused in axes.ravel()[panels:]:

@@ -37,7 +37,8 @@ class Report:
         ``digest`` and sizes of what was evaluated on; ``tasks``: sizes of the tasks by seed.
     versions : dict of package to version
     table : DataFrame
-        Columns task, method, metric, mean, low, high, n_users: means over users and seeds, 95 % intervals by user bootstrap.
+        Columns task, method, metric, mean, low, high, n_users: means over users and seeds, 95 % intervals by user
+        bootstrap.
     differences : DataFrame
         Columns task, method, baseline, metric, difference, low, high, n_users: First Listen against each other method,
         paired by user.
@@ -113,9 +114,9 @@ def build_report(
         versions=package_versions(),
         table=pd.concat(tables, ignore_index=True)[TABLE_COLUMNS],
         differences=compared[["task", *[column for column in compared.columns if column != "task"]]],
-        catalog=everything.groupby(["task", "method", "metric"], sort=False, as_index=False)["value"].mean(),
+        catalog=everything.groupby(["task", "method", "metric"], sort=False)["value"].mean().reset_index(),
         by_seed=pd.DataFrame(by_seed, columns=["task", "method", "metric", "seed", "mean"]),
-        durations_s={name: round(float(value), 3) for name, value in durations.items()}
+        durations_s={str(name): round(float(value), 3) for name, value in durations.items()}
         | {"total": round(float(durations.sum()), 3)},
     )
 

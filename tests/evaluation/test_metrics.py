@@ -44,7 +44,7 @@ def fast_figures(ranked: np.ndarray, relevant: sparse.csr_matrix, k: int) -> np.
 
 
 def test_values_worked_by_hand():
-    # user 0 wants 1 and 3 and gets 3 at rank 1, 1 at rank 3; user 1 wants 0 to 3, gets 0 at rank 2; user 2 wants nothing.
+    # User 0 wants 1 and 3, gets 3 at rank 1 and 1 at rank 3; user 1 wants 0 to 3, gets 0 at rank 2; user 2 wants none.
     relevant = relevant_matrix([{1, 3}, {0, 1, 2, 3}, set()], 6)
     ranked = np.array([[3, 5, 1], [4, 0, 5], [0, 1, 2]], dtype=np.int32)
     at_2, at_3 = fast_figures(ranked, relevant, 2), fast_figures(ranked, relevant, 3)
