@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import count
@@ -19,14 +19,11 @@ from recommender.data.progress import Progress, silent
 from recommender.data.storage import digest_of
 from recommender.errors import ConfigError, LeakageError
 from recommender.evaluation.figures import SeedFigures, load_figures, measure, save_figures
-from recommender.evaluation.methods import METHODS, Fits, Method
+from recommender.evaluation.methods import METHODS, Embed, Fits, Method
 from recommender.evaluation.plots import plot_methods
 from recommender.evaluation.protocol import Task, cold_task
 from recommender.evaluation.report import Report, build_report, describe_data, package_versions, write_report
 from recommender.ranking.ranker import RankerConfig
-
-Embed = Callable[[Interactions], Embeddings]
-"""Makes the embeddings given the training plays alone; supplied embeddings ignore them."""
 
 
 @dataclass(frozen=True)
@@ -166,8 +163,9 @@ def _prepare(
 ) -> tuple[Task, Fits]:
     task = cold_task(interactions, has_embedding, fraction=config.fraction, min_users=config.min_plays, seed=seed)
     check_cold(task)
-    embeddings = embed if isinstance(embed, Embeddings) else embed(task.train)
-    return task, Fits(catalog, task.train, embeddings, config.ranker, seed)
+    if isinstance(embed, Embeddings):
+        return task, Fits(catalog, task.train, embed, config.ranker, seed)
+    return task, Fits(catalog, task.train, embed(task.train), config.ranker, seed, embed)
 
 
 def _step(tell: Progress, done: Iterator[int], total: int) -> None:

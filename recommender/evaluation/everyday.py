@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -15,7 +15,7 @@ from recommender.data.progress import Progress, silent
 from recommender.errors import ConfigError
 from recommender.evaluation.cold_start import check_cold
 from recommender.evaluation.figures import measure
-from recommender.evaluation.methods import METHODS, NEED_EMBEDDINGS, Fits, Method
+from recommender.evaluation.methods import METHODS, NEED_EMBEDDINGS, Embed, Fits, Method
 from recommender.evaluation.protocol import Task, cold_task, mixed_task, warm_task
 from recommender.evaluation.report import Report, build_report, describe_data
 from recommender.ranking.ranker import RankerConfig
@@ -65,7 +65,7 @@ class EvaluationConfig:
 def warm_evaluation(
     catalog: Catalog,
     interactions: Interactions,
-    embed: Embeddings | Callable[[Interactions], Embeddings] | None,
+    embed: Embeddings | Embed | None,
     config: EvaluationConfig,
     progress: Progress | None = None,
     *,
@@ -107,8 +107,10 @@ def warm_evaluation(
     def tasks(seed: int) -> Iterator[tuple[Task, Fits]]:
         for protocol in protocols:
             task = _task(protocol, interactions, has_embedding, config, seed)
-            embeddings = embed(task.train) if callable(embed) else embed
-            yield task, Fits(catalog, task.train, embeddings, config.ranker, seed)
+            if callable(embed):
+                yield task, Fits(catalog, task.train, embed(task.train), config.ranker, seed, embed)
+            else:
+                yield task, Fits(catalog, task.train, embed, config.ranker, seed)
 
     tell = progress or silent
     total = len(config.seeds) * len(protocols) * len(methods)

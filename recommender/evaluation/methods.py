@@ -7,7 +7,7 @@ then in every table. `Fits` holds what several methods need, fitted on the task'
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -22,8 +22,12 @@ from recommender.errors import ModelError
 from recommender.evaluation.metrics import Int32s
 from recommender.evaluation.protocol import Rank, Task
 from recommender.models.als import fit_als
+from recommender.models.cold_start import fit_prior_and_left_out
 from recommender.models.factors import Factors
-from recommender.ranking.ranker import HybridModel, RankerConfig, fit_hybrid, score_users
+from recommender.ranking.ranker import HybridModel, RankerConfig, fit_hybrid, score_users, validation_split
+
+Embed = Callable[[Interactions], Embeddings]
+"""Makes the embeddings given the training plays alone."""
 
 Scores = npt.NDArray[np.floating[Any]]
 ScoreUsers = Callable[[Int32s], Scores]
@@ -49,6 +53,9 @@ class Fits:
     config : RankerConfig
     seed : int
         Of everything random in the methods.
+    embed : Embed, optional
+        What made the embeddings, if they owe anything to plays: First Listen chooses its blend on embeddings made from
+        the plays that are left after a second split.
     fitted : HybridModel, optional
         Fitted on the same plays before, to be used instead of fitting one here.
     """
@@ -58,7 +65,22 @@ class Fits:
     embeddings: Embeddings | None
     config: RankerConfig
     seed: int
+    embed: Embed | None = None
     fitted: HybridModel | None = None
+
+    def require_embeddings(self) -> Embeddings:
+        """Return the embeddings.
+
+        Raises
+        ------
+        ModelError
+            If there are none.
+        """
+        if self.embeddings is None:
+            raise ModelError(
+                "a method that hears needs embeddings, and there are none: analyse the music or supply --embeddings"
+            )
+        return self.embeddings
 
     @cached_property
     def plays(self) -> sparse.csr_matrix:
@@ -82,16 +104,19 @@ class Fits:
         """First Listen fitted on the training plays and the embeddings."""
         if self.fitted is not None:
             return self.fitted
-        return fit_hybrid(self.catalog, self.train, self.embeddings, self.config)
+        split, split_embeddings, config = None, None, self.config
+        if self.embed is not None:
+            has = self.require_embeddings().tracks.known(self.train.tracks)
+            split = validation_split(self.train, has, config.seed, config.cold_share, config.held_out_share)
+            split_embeddings = self.embed(split.train)
+        return fit_hybrid(
+            self.catalog, self.train, self.embeddings, config, split=split, split_embeddings=split_embeddings
+        )
 
     @cached_property
     def sound(self) -> npt.NDArray[np.float32]:
         """Standardised embeddings, shape (n_tracks, dim), float32; zeros where a track has none."""
-        if self.embeddings is None:
-            raise ModelError(
-                "a content method needs embeddings, and there are none: analyse the music or supply --embeddings"
-            )
-        vectors, has = self.embeddings.of(self.train.tracks)
+        vectors, has = self.require_embeddings().of(self.train.tracks)
         spread = vectors[has].std(axis=0)
         standard = (vectors - vectors[has].mean(axis=0)) / np.where(spread > 0, spread, 1.0)
         return np.where(has[:, None], standard, 0.0).astype(np.float32)
@@ -144,22 +169,37 @@ def joint_knn(task: Task, fits: Fits) -> Rank:
 
 
 def audio_alone(task: Task, fits: Fits) -> Rank:
-    """Every track as if it had no plays: its audio prior against the user's factors."""
-    model = fits.hybrid
-    tracks = model.prior_means[task.candidate_rows].T
-    return rank_by(lambda users: fits.hybrid.factors.user_factors[users] @ tracks, task, fits)
+    """First Listen as if no candidate had a play: each track's prior is predicted without its own plays.
+
+    Tracks without an embedding come last. What users like is still learned from their plays.
+    """
+    vectors, has = fits.require_embeddings().of(fits.train.tracks)
+    model, prior_means = fits.hybrid, fits.hybrid.prior_means.copy()
+    if model.prior is not None:
+        taught = has & (model.evidence > 0)
+        prior_means[taught] = fit_prior_and_left_out(
+            vectors[taught], model.factors.track_factors[taught], model.evidence[taught], fits.config.prior
+        )[1]
+    unheard = replace(model, prior_means=prior_means, evidence=np.zeros_like(model.evidence))
+    known = has[task.candidate_rows]
+
+    def score(users: Int32s) -> Scores:
+        scores = score_users(unheard, fits.plays[users])[:, task.candidate_rows]
+        return np.where(known, scores, scores.min(axis=1, keepdims=True) - 1)
+
+    return rank_by(score, task, fits)
 
 
 def shuffled_embeddings(task: Task, fits: Fits) -> Rank:
     """First Listen with the embeddings handed out to the wrong tracks: what is left when audio says nothing."""
-    return first_listen(
-        task, Fits(fits.catalog, fits.train, shuffle(fits.embeddings, fits.seed), fits.config, fits.seed)
-    )
+    shuffled = shuffle(fits.require_embeddings(), fits.seed)
+    return first_listen(task, Fits(fits.catalog, fits.train, shuffled, fits.config, fits.seed))
 
 
 def first_listen(task: Task, fits: Fits) -> Rank:
     """The hybrid ranker, as it would be served, without the cap on artists."""
-    return rank_model(fits.hybrid, task, fits)
+    model = fits.hybrid
+    return rank_by(lambda users: score_users(model, fits.plays[users])[:, task.candidate_rows], task, fits)
 
 
 METHODS: dict[str, Method] = {
@@ -177,13 +217,6 @@ METHODS: dict[str, Method] = {
 
 NEED_EMBEDDINGS = frozenset({"shuffled embeddings", "content kNN", "kNN on CF and content", "audio alone"})
 """Left out of tables where there are no embeddings."""
-
-
-def rank_model(model: HybridModel, task: Task, fits: Fits) -> Rank:
-    """Rank by an already fitted hybrid model."""
-    return rank_by(
-        lambda users: score_users(model, fits.plays[users], fits.heard[users])[:, task.candidate_rows], task, fits
-    )
 
 
 def rank_by(score: ScoreUsers, task: Task, fits: Fits) -> Rank:
@@ -216,10 +249,8 @@ def rank_by(score: ScoreUsers, task: Task, fits: Fits) -> Rank:
     return rank
 
 
-def shuffle(embeddings: Embeddings | None, seed: int) -> Embeddings:
+def shuffle(embeddings: Embeddings, seed: int) -> Embeddings:
     """Hand the track vectors out to tracks at random; clips are left out."""
-    if embeddings is None:
-        raise ModelError("shuffled embeddings need embeddings, and there are none")
     order = np.random.default_rng(seed).permutation(len(embeddings.tracks))
     return Embeddings.without_clips(
         embeddings.tracks, embeddings.vectors[order], f"{embeddings.version}-shuffled-{seed}"
