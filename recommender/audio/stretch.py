@@ -95,11 +95,11 @@ class Stretch:
         tail_s = self._last_s - position_s
         if not self.ended:
             missing_s += max(tail_s, 0.0)
-        if missing_s > 2 * TIME_JITTER_S or self._n_errors:
-            yield (
-                f"damaged: {missing_s:.2f} s between {self._first_s:.1f} and {self._last_s:.1f} s cannot be decoded, "
-                "left out"
-            )
+        between = f"between {self._first_s:.1f} and {self._last_s:.1f} s"
+        if missing_s > 2 * TIME_JITTER_S:
+            yield f"damaged: {missing_s:.2f} s {between} cannot be decoded, left out"
+        elif self._n_errors:
+            yield f"damaged: {self._n_errors} packets {between} cannot be decoded in full"
         if self.ended and tail_s > 2 * TIME_JITTER_S:
             yield f"nothing to decode after {position_s:.1f} s, expected audio up to {self._last_s:.1f} s"
 
