@@ -141,5 +141,6 @@ def analyse_files(
 def _outcomes(paths_of: dict[str, list[Path]], store: ClipStore, workers: int | None) -> Generator[Outcome, None, None]:
     jobs: Sequence[tuple[str, Path]] = [(key, paths[0]) for key, paths in paths_of.items()]
     if workers is None:
-        workers = min(len(os.sched_getaffinity(0)), -(-len(jobs) // FILES_A_WORKER))
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        workers = min(cores, -(-len(jobs) // FILES_A_WORKER))
     return run_workers(jobs, store.config, workers)

@@ -84,6 +84,8 @@ class ClipStore:
         ------
         DataError
             If a track's clips are of other settings.
+        ArtifactError
+            If the shard cannot be written; nothing is left of it.
         """
         if not tracks:
             return
@@ -101,7 +103,11 @@ class ClipStore:
             "starts_s": np.concatenate([clips.starts_s for _, clips in tracks]).astype(np.float32),
         }
         number = max((int(path.stem.removeprefix("shard-")) for path in self._shards()), default=-1) + 1
-        save_arrays(self.folder / f"shard-{number:06d}.safetensors", KIND, self.version, arrays, {"tracks": rows})
+        path = self.folder / f"shard-{number:06d}.safetensors"
+        try:
+            save_arrays(path, KIND, self.version, arrays, {"tracks": rows})
+        except (OSError, SafetensorError) as error:
+            raise ArtifactError(f"{path} cannot be written: {error}; make room and run firstlisten analyse") from error
 
     def add_failures(self, reasons: Mapping[str, str]) -> None:
         """Remember content digests that cannot be used, each with its reason."""

@@ -113,7 +113,7 @@ def test_a_full_disk_costs_only_the_shard_in_hand(store: ClipStore, monkeypatch:
 
     with monkeypatch.context() as patch:
         patch.setattr("recommender.data.storage.save_file", full)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(ArtifactError, match=r"shard-000002.* cannot be written: .*No space left.*make room"):
             store.append([("dd", track(4))])
     store.append([("ee", track(5))])
     assert ClipStore(store.folder.parent, CONFIG).keys() == {"aa", "bb", "cc", "ee"}
