@@ -55,13 +55,13 @@ class Interactions:
 
         Rows whose user or track is in no vocabulary are left out.
         """
-        user_ids, track_ids = frame["user_id"].to_numpy(dtype=object), frame["item_id"].to_numpy(dtype=object)
-        kept = users.known(user_ids) & tracks.known(track_ids)
+        user_rows, track_rows = _rows_of(users, frame["user_id"]), _rows_of(tracks, frame["item_id"])
+        kept = (user_rows >= 0) & (track_rows >= 0)
         return cls(
             users,
             tracks,
-            users.rows(user_ids[kept], unknown="raise"),
-            tracks.rows(track_ids[kept], unknown="raise"),
+            user_rows[kept],
+            track_rows[kept],
             frame["weight"].to_numpy(dtype=np.float32)[kept],
             frame["timestamp"].to_numpy(dtype="datetime64[s]")[kept],
         )
@@ -100,3 +100,13 @@ class Interactions:
         matrix.sum_duplicates()
         matrix.sort_indices()
         return matrix
+
+
+def _rows_of(vocabulary: Vocabulary, ids: pd.Series) -> npt.NDArray[np.int32]:
+    """Return the row of each id, -1 where it is unknown; each distinct id is looked up once."""
+    codes, distinct = pd.factorize(ids)
+    names = np.asarray(distinct, dtype=object)
+    known = vocabulary.known(names)
+    row_of_code = np.full(len(names) + 1, -1, dtype=np.int32)
+    row_of_code[:-1][known] = vocabulary.rows(names[known], unknown="raise")
+    return row_of_code[codes]

@@ -85,9 +85,10 @@ def save_arrays(path: Path, kind: str, version: str, arrays: Mapping[str, Array]
     arrays : mapping of str to ndarray
     metadata : JSON value, optional
     """
-    header = {"kind": kind, "version": version, "metadata": json.dumps(metadata)}
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    header = {"kind": kind, "version": version, "metadata": json.dumps(metadata), "digest": _digest_by_name(contiguous)}
     with atomic_path(path) as part:
-        save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, part, metadata=header)
+        save_file(contiguous, part, metadata=header)
 
 
 def load_arrays(path: Path, kind: str, version: str | None) -> tuple[dict[str, Array], Any]:
@@ -122,7 +123,12 @@ def load_arrays(path: Path, kind: str, version: str | None) -> tuple[dict[str, A
                     f"{path} is of version {header['version']!r}, expected {version!r}: artifacts of two versions "
                     "cannot be mixed; restore the file or train again"
                 )
-            return {name: file.get_tensor(name) for name in list(file.keys())}, json.loads(header["metadata"])
+            arrays = {name: file.get_tensor(name) for name in list(file.keys())}
+            if "digest" in header and header["digest"] != _digest_by_name(arrays):
+                raise ArtifactError(
+                    f"{path} is damaged: its content is not what was written; restore it or train again"
+                )
+            return arrays, json.loads(header["metadata"])
     except FileNotFoundError:
         raise ArtifactError(f"{path} is missing") from None
     except (SafetensorError, OSError, KeyError, ValueError) as error:
@@ -134,9 +140,16 @@ def digest_of(*arrays: Array) -> str:
     state = hashlib.blake2b(digest_size=8)
     for array in arrays:
         state.update(f"{array.dtype}{array.shape}".encode())
-        data = json.dumps(array.tolist()).encode() if array.dtype == object else np.ascontiguousarray(array).tobytes()
-        state.update(data)
+        if array.dtype == object:
+            state.update(json.dumps(array.tolist()).encode())
+        else:
+            state.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return state.hexdigest()
+
+
+def _digest_by_name(arrays: Mapping[str, Array]) -> str:
+    names = sorted(arrays)
+    return digest_of(np.array(names, dtype=object), *(arrays[name] for name in names))
 
 
 def _umask() -> int:
