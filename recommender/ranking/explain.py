@@ -1,0 +1,206 @@
+"""Why a track is in a list: which plays pulled it up, what it sounds like, and how much each side weighed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from recommender.ranking.model import Float32s, HybridModel
+from recommender.ranking.recommendation import RankedList, Recommendation, Source
+from recommender.ranking.scoring import check_block, play_weight, score_parts, sources_of, user_vectors
+from recommender.ranking.sound import SimilarTrack, query_of_row, similar_tracks
+from recommender.ranking.taste import binary, taste_system, tastes_of
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """All that a score is made of.
+
+    Parameters
+    ----------
+    track_row : int
+    score : float
+        The sum of `parts`.
+    parts : dict of str to float
+        ``cf``, ``content``, ``popularity``: what each added to the score.
+    source : str
+    reason : str
+    taste_weight : float
+        What the user's own taste weighs against popularity, 0 to 1; grows with `user_plays`.
+    play_weight : float
+        What the track's plays weigh against its sound, 0 to 1; grows with `listeners`.
+    user_plays, listeners : int
+        The evidence.
+    cf_score : float
+        Dot product of the user's and the track's factors: the sum of `contributions`.
+    played_rows : ndarray, shape (m,), int32
+        What the user played, largest contribution first.
+    contributions : ndarray, shape (m,), float64
+        What each play added to `cf_score`.
+    sounds_like : tuple of SimilarTrack
+        The user's plays that sound most like the track, with the seconds that match: `query_start_s` is in the track.
+    """
+
+    track_row: int
+    score: float
+    parts: dict[str, float]
+    source: Source
+    reason: str
+    taste_weight: float
+    play_weight: float
+    user_plays: int
+    listeners: int
+    cf_score: float
+    played_rows: npt.NDArray[np.int32]
+    contributions: npt.NDArray[np.float64]
+    sounds_like: tuple[SimilarTrack, ...]
+
+
+def explain(model: HybridModel, plays: sparse.csr_matrix, track_row: int, neighbours: int = 3) -> Explanation:
+    """Take the score of one track for one user apart.
+
+    Parameters
+    ----------
+    model : HybridModel
+    plays : csr_matrix, shape (1, n_tracks)
+    track_row : int
+    neighbours : int
+        How many of the plays that sound alike are returned.
+
+    Returns
+    -------
+    Explanation
+    """
+    check_block(model, plays, None)
+    presence = binary(plays)
+    tastes = tastes_of(model, presence)
+    users = user_vectors(tastes, model.standards, model.blend)
+    parts = score_parts(model, users.vectors[0], np.array([track_row]))
+    contributions = contributions_to(model, presence.indices, np.array([track_row]))[0]
+    order = np.argsort(-contributions, kind="stable")
+    sounds_like: list[SimilarTrack] = []
+    if model.sound is not None and model.has_vector[track_row]:
+        others = np.setdiff1d(np.arange(len(model.catalog)), presence.indices[presence.indices != track_row])
+        sounds_like = similar_tracks(model.sound, query_of_row(model.sound, track_row), neighbours, others)
+    listed = RankedList(np.array([track_row], dtype=np.int32), parts.sum(axis=1, dtype=np.float32), sources_of(parts))
+    return Explanation(
+        track_row=int(track_row),
+        score=float(listed.scores[0]),
+        parts=dict(zip(("cf", "content", "popularity"), map(float, parts[0]), strict=True)),
+        source=listed.sources[0],
+        reason=reasons_for(model, presence, listed)[0],
+        taste_weight=float(users.taste_weight[0]),
+        play_weight=float(play_weight(model)[track_row]),
+        user_plays=int(tastes.known_plays[0]),
+        listeners=int(model.evidence[track_row]),
+        cf_score=float(contributions.sum()),
+        played_rows=presence.indices[order].astype(np.int32),
+        contributions=contributions[order],
+        sounds_like=tuple(sounds_like),
+    )
+
+
+def contributions_to(
+    model: HybridModel, played_rows: npt.NDArray[np.integer], track_rows: npt.NDArray[np.integer]
+) -> npt.NDArray[np.float64]:
+    """Split CF scores among the plays that they come from.
+
+    Parameters
+    ----------
+    model : HybridModel
+    played_rows : ndarray, shape (m,), int
+    track_rows : ndarray, shape (k,), int
+
+    Returns
+    -------
+    ndarray, shape (k, m), float64
+        Rows add up to the dot products of the user's folded-in factors and the tracks' posterior factors.
+
+    Notes
+    -----
+    ``x = A^-1 sum_j y_j``, so ``y_i . x = sum_j y_i' A^-1 y_j``; section 5 of Hu, Koren & Volinsky, ICDM 2008.
+    """
+    if len(played_rows) == 0 or not model.knows_plays:
+        return np.zeros((len(track_rows), len(played_rows)))
+    matrix, played = taste_system(model, played_rows)
+    shares: npt.NDArray[np.float64] = model.posterior_factors[track_rows] @ np.linalg.solve(matrix, played.T)
+    return shares
+
+
+def reasons_for(model: HybridModel, plays: sparse.csr_matrix, ranked: RankedList) -> list[str]:
+    """Give one sentence for each track of a list.
+
+    Parameters
+    ----------
+    model : HybridModel
+    plays : csr_matrix, shape (1, n_tracks)
+        Of the user whose list it is.
+    ranked : RankedList
+
+    Returns
+    -------
+    list of str, length of the list
+        The play that contributed most to a CF score; the play that sounds most like a track that its sound put there;
+        how many listeners a popular one has.
+    """
+    played_rows = binary(plays).indices
+    contributions = contributions_to(model, played_rows, ranked.track_rows)
+    alike = model.sound_vectors[ranked.track_rows] @ model.sound_vectors[played_rows].T
+    alike[:, ~model.has_vector[played_rows]] = -np.inf
+    alike[ranked.track_rows[:, None] == played_rows[None, :]] = -np.inf
+    contributions[ranked.track_rows[:, None] == played_rows[None, :]] = -np.inf
+    return [
+        _sentence(model, played_rows, int(row), source, contributions[place], alike[place])
+        for place, (row, source) in enumerate(zip(ranked.track_rows, ranked.sources, strict=True))
+    ]
+
+
+def explain_lists(
+    model: HybridModel, plays: sparse.csr_matrix, lists: Sequence[RankedList]
+) -> list[list[Recommendation]]:
+    """Turn ranked lists of users (b, n_tracks) into recommendations with ids and reasons."""
+    check_block(model, plays, None)
+    return [
+        [
+            Recommendation(model.catalog.tracks.ids[row], float(score), source, reason)
+            for row, score, source, reason in zip(
+                ranked.track_rows, ranked.scores, ranked.sources, reasons_for(model, plays[user], ranked), strict=True
+            )
+        ]
+        for user, ranked in enumerate(lists)
+    ]
+
+
+def _sentence(
+    model: HybridModel,
+    played_rows: npt.NDArray[np.integer],
+    row: int,
+    source: Source,
+    contributions: npt.NDArray[np.float64],
+    alike: Float32s,
+) -> str:
+    listeners = int(model.evidence[row])
+    pulled = int(contributions.argmax()) if len(played_rows) and contributions.max() > 0 else None
+    sounds = int(alike.argmax()) if len(played_rows) and alike.max() > 0 and model.has_vector[row] else None
+    because = f"because you played {named(model, int(played_rows[pulled]))}" if pulled is not None else ""
+    like = f"it sounds like {named(model, int(played_rows[sounds]))}" if sounds is not None else ""
+    if source == "content" and like:
+        return like if listeners else f"new: {like}"
+    if source == "mixed" and because and like and pulled != sounds:
+        return f"{because}, and {like}"
+    if source != "popularity" and (because or like):
+        return because or like
+    if listeners:
+        return f"popular: {listeners} listener{'s' if listeners > 1 else ''} played it"
+    return "new: nobody has played it yet"
+
+
+def named(model: HybridModel, row: int) -> str:
+    """Return ``Title by Artist``, or the title alone."""
+    title, artist = (str(model.catalog.table[column].iloc[row]) for column in ("title", "artist"))
+    title = title or model.catalog.tracks.ids[row]
+    return f"{title} by {artist}" if artist and artist != title else title

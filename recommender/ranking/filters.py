@@ -1,0 +1,47 @@
+"""What may not be in a list: heard tracks, too much of one artist."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+
+def leave_out(scores: npt.NDArray[np.float32], heard: sparse.csr_matrix) -> None:
+    """Set the scores (b, n) of heard pairs, the entries of `heard` (b, n), to -inf, in place."""
+    users = np.repeat(np.arange(heard.shape[0]), np.diff(heard.indptr))
+    scores[users, heard.indices] = -np.inf
+
+
+def cap_artists(
+    rows: npt.NDArray[np.integer], artist_codes: npt.NDArray[np.integer], max_per_artist: int | None
+) -> npt.NDArray[np.bool_]:
+    """Tell which of a list's tracks stay when every artist keeps at most `max_per_artist`, the first ones.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (k,), int
+        Best first.
+    artist_codes : ndarray, shape (n_tracks,), int
+    max_per_artist : int or None
+        None keeps all.
+
+    Returns
+    -------
+    ndarray, shape (k,), bool
+
+    Examples
+    --------
+    >>> cap_artists(np.array([3, 1, 2, 0]), np.array([7, 8, 8, 8]), 2).tolist()
+    [True, True, False, True]
+    """
+    if max_per_artist is None:
+        return np.ones(len(rows), dtype=bool)
+    codes = artist_codes[rows]
+    order = np.argsort(codes, kind="stable")
+    ordered = codes[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(rows) else np.empty(0, dtype=np.int64)
+    position = np.arange(len(rows)) - np.repeat(starts, np.diff(np.r_[starts, len(rows)]))
+    kept = np.empty(len(rows), dtype=bool)
+    kept[order] = position < max_per_artist
+    return kept

@@ -1,0 +1,179 @@
+"""What happened since the training: plays that arrived, tracks that were uploaded. Nothing is fitted again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import sparse
+
+from recommender.data.catalog import Catalog
+from recommender.data.embeddings import Embeddings
+from recommender.data.interactions import Interactions
+from recommender.data.vocabulary import Vocabulary
+from recommender.errors import DataError, VersionError
+from recommender.models.cold_start import posterior_track_factors, predict_prior
+from recommender.models.factors import Factors
+from recommender.ranking.model import Float32s, HybridModel, known_artists
+from recommender.ranking.sound import place_clips, to_unit
+from recommender.ranking.taste import binary, fold_in
+
+
+def with_live_plays(model: HybridModel, plays: Interactions) -> HybridModel:
+    """Take plays in that arrived after the training.
+
+    The posterior factors and the evidence of the tracks that were played or skipped are solved again from all their
+    plays; every other track keeps its row. Users that the model does not know are appended and folded in.
+
+    Parameters
+    ----------
+    model : HybridModel
+    plays : Interactions
+        Over the model's tracks; any users. Pairs that the model has already may come again.
+
+    Returns
+    -------
+    HybridModel
+
+    Raises
+    ------
+    DataError
+        If the tracks are not the model's.
+    """
+    if plays.tracks != model.catalog.tracks:
+        raise DataError("live plays have other tracks than the model; build them with the model's catalog")
+    if len(plays) == 0:
+        return model
+    new_users = [identifier for identifier in plays.users if identifier not in model.users]
+    users = Vocabulary("user", model.users.ids + tuple(new_users))
+    rows = users.rows(plays.users, unknown="raise")
+    shape = (len(users), len(model.catalog))
+    all_plays = _add(model.plays, plays.to_csr(), rows, shape)
+    all_heard = _add(model.heard, plays.heard(), rows, shape)
+    all_heard.data[:] = 1
+    touched_tracks = np.unique(plays.track_rows)
+    touched_users = np.unique(rows[plays.user_rows])
+    columns = binary(all_plays[:, touched_tracks])
+    evidence = model.evidence.copy()
+    evidence[touched_tracks] = np.bincount(columns.indices, minlength=len(touched_tracks))
+    user_factors = np.zeros((len(users), model.factors.dim), dtype=np.float32)
+    user_factors[: len(model.users)] = model.factors.user_factors
+    user_factors[touched_users] = fold_in(model, binary(all_plays[touched_users]))
+    posterior_factors = model.posterior_factors
+    if model.knows_plays:
+        posterior_factors = posterior_factors.copy()
+        posterior_factors[touched_tracks] = posterior_track_factors(
+            columns,
+            user_factors,
+            model.prior_means[touched_tracks],
+            model.has_vector[touched_tracks],
+            model.factors.config,
+            model.posterior,
+        )
+    factors = Factors(users, model.factors.tracks, user_factors, model.factors.track_factors, model.factors.config)
+    return replace(
+        model,
+        users=users,
+        plays=all_plays,
+        heard=all_heard,
+        evidence=evidence,
+        factors=factors,
+        posterior_factors=posterior_factors,
+    )
+
+
+def with_new_tracks(model: HybridModel, new: Catalog, embeddings: Embeddings | None = None) -> HybridModel:
+    """Append tracks that were uploaded after the training; they are recommendable at once.
+
+    Their factors are predicted from their embeddings; the rows of all other tracks stay as they were.
+
+    Parameters
+    ----------
+    model : HybridModel
+    new : Catalog
+        Tracks that the model does not have.
+    embeddings : Embeddings, optional
+        Raw vectors of those tracks, and of their clips, by the network that the model's were made by. A track without
+        one can be found and played, and waits for its first plays.
+
+    Returns
+    -------
+    HybridModel
+
+    Raises
+    ------
+    DataError
+        If a track is in the model already.
+    VersionError
+        If the embeddings were made by another network.
+    """
+    known = [identifier for identifier in new.tracks if identifier in model.catalog.tracks]
+    if known:
+        raise DataError(f"track {known[0]!r} is in the model already; only new tracks can be appended")
+    if embeddings is not None and model.sound is not None and embeddings.version != model.sound.version:
+        raise VersionError(
+            f"the new tracks' embeddings are of version {embeddings.version!r}, the model's of "
+            f"{model.sound.version!r}: embed them with the model's own network"
+        )
+    table = pd.concat([model.catalog.table, new.table], ignore_index=True)
+    catalog = Catalog(Vocabulary("track", model.catalog.tracks.ids + new.tracks.ids), table)
+    count, sound = len(new), model.sound
+    means = np.zeros((count, model.prior_means.shape[1]), dtype=np.float32)
+    if sound is not None:
+        raw, has_vector = np.zeros((count, len(sound.center)), dtype=np.float32), np.zeros(count, dtype=bool)
+        clip_vectors, clip_tracks, clip_starts_s = sound.clip_vectors, sound.clip_tracks, sound.clip_starts_s
+        if embeddings is not None:
+            raw, has_vector = embeddings.of(new.tracks)
+            more_vectors, more_rows, more_starts_s = place_clips(sound, embeddings, new.tracks)
+            clip_vectors = np.vstack([clip_vectors, more_vectors])
+            clip_tracks = np.r_[clip_tracks, more_rows + np.int32(len(model.catalog))].astype(np.int32)
+            clip_starts_s = np.r_[clip_starts_s, more_starts_s]
+        if model.prior is not None and has_vector.any():
+            means[has_vector] = predict_prior(
+                model.prior, raw[has_vector], known_artists(catalog)[len(model.catalog) :][has_vector]
+            )
+        sound = replace(
+            sound,
+            vectors=np.vstack([sound.vectors, np.where(has_vector[:, None], to_unit(sound, raw), np.float32(0))]),
+            has_vector=np.r_[sound.has_vector, has_vector],
+            clip_vectors=clip_vectors,
+            clip_tracks=clip_tracks,
+            clip_starts_s=clip_starts_s,
+        )
+    factors = replace(model.factors, tracks=catalog.tracks, track_factors=_longer(model.factors.track_factors, count))
+    return replace(
+        model,
+        catalog=catalog,
+        plays=_wider(model.plays, count),
+        heard=_wider(model.heard, count),
+        evidence=np.r_[model.evidence, np.zeros(count, dtype=np.float32)],
+        factors=factors,
+        posterior_factors=np.vstack([model.posterior_factors, means * np.float32(model.posterior.scale)]),
+        prior_means=np.vstack([model.prior_means, means]),
+        sound=sound,
+    )
+
+
+def _add(
+    matrix: sparse.csr_matrix, more: sparse.csr_matrix, rows: npt.NDArray[np.integer], shape: tuple[int, int]
+) -> sparse.csr_matrix:
+    """Add the rows of `more` to the given rows of `matrix`, grown to `shape`."""
+    grown = sparse.csr_matrix(
+        (matrix.data, matrix.indices, np.r_[matrix.indptr, np.full(shape[0] - matrix.shape[0], matrix.indptr[-1])]),
+        shape,
+    )
+    entries = more.tocoo()
+    total = grown + sparse.csr_matrix((entries.data, (rows[entries.row], entries.col)), shape=shape, dtype=np.float32)
+    total.sort_indices()
+    return sparse.csr_matrix(total)
+
+
+def _wider(matrix: sparse.csr_matrix, count: int) -> sparse.csr_matrix:
+    shape = (matrix.shape[0], matrix.shape[1] + count)
+    return sparse.csr_matrix((matrix.data, matrix.indices, matrix.indptr), shape=shape)
+
+
+def _longer(vectors: Float32s, count: int) -> Float32s:
+    return np.vstack([vectors, np.zeros((count, vectors.shape[1]), dtype=np.float32)])

@@ -1,0 +1,209 @@
+"""The hybrid model: arrays, and nothing that must be fitted again to be used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from recommender.data.catalog import Catalog
+from recommender.data.vocabulary import Vocabulary
+from recommender.errors import ConfigError, ModelError
+from recommender.models.als import AlsConfig
+from recommender.models.cold_start import UNKNOWN_ARTIST, PosteriorConfig, Prior, PriorConfig
+from recommender.models.factors import Factors
+from recommender.ranking.sound import Sound
+
+Float32s = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class RankerConfig:
+    """How a hybrid model is fitted.
+
+    Parameters
+    ----------
+    als, prior, posterior
+        Configs of the models underneath. The scale of `posterior` is where the search starts, not where it ends.
+    cold_share : float
+        Share of the played, embedded tracks that the inner validation hides as a whole, to stand for new tracks.
+    held_out_share : float
+        Share of each user's remaining plays that it hides.
+    validation_users : int
+        At most so many users are ranked while parameters are chosen.
+    warm_loss : float
+        Most that the blend may lose of pure CF's NDCG on known tracks, as a share of it.
+    validation_top : int
+        Length of the lists that are measured.
+    seed : int
+    """
+
+    als: AlsConfig = field(default_factory=AlsConfig)
+    prior: PriorConfig = field(default_factory=PriorConfig)
+    posterior: PosteriorConfig = field(default_factory=PosteriorConfig)
+    cold_share: float = 0.12
+    held_out_share: float = 0.1
+    validation_users: int = 800
+    warm_loss: float = 0.01
+    validation_top: int = 20
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("cold_share", "held_out_share"):
+            if not 0 < getattr(self, name) < 1:
+                raise ConfigError(f"ranker {name} is {getattr(self, name)}, expected a share between 0 and 1")
+        if self.validation_users < 1 or self.validation_top < 1:
+            raise ConfigError("ranker validation_users and validation_top must be at least 1")
+
+
+@dataclass(frozen=True)
+class Blend:
+    """The numbers that join plays, sound and popularity; chosen on the inner validation.
+
+    For a user with m known plays and a track with n listeners, all parts standardised per user::
+
+        w = n / (n + track_half)                           1 for a track without an embedding
+        v = m / (m + user_half)                            0 for a user without plays
+        score = v (w cf + (1 - w) (content_gain content + content_offset)) + (1 - v) popularity
+
+    Parameters
+    ----------
+    track_half : float > 0
+        Listeners at which a track's plays weigh as much as its sound.
+    user_half : float >= 0
+        Plays at which a user's taste weighs as much as popularity.
+    prior_share : float in [0, 1]
+        Share of the content score that comes from the predicted factors; the rest is likeness to the user's plays.
+    content_gain : float
+        What one standard deviation of content is worth, in standard deviations of CF.
+    content_offset : float
+        Where the middle of the new tracks stands among the known ones, in standard deviations of CF.
+    """
+
+    track_half: float = 3.0
+    user_half: float = 0.5
+    prior_share: float = 0.5
+    content_gain: float = 1.0
+    content_offset: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Standards:
+    """Means and covariances over tracks, by which each user's scores are standardised without looking at all of them.
+
+    Parameters
+    ----------
+    cf_mean, cf_covariance : ndarray, shapes (d,) and (d, d), float64
+        Of the posterior factors of tracks with plays.
+    content_mean, content_covariance : ndarray, shapes (d + dim,) and (d + dim, d + dim), float64
+        Of the predicted factors and sound vectors, side by side, of tracks with an embedding.
+    popularity_mean, popularity_std : float
+        Of ``log(1 + listeners)`` over tracks with plays.
+    gram : ndarray, shape (d, d), float64
+        ``sum_i y_i y_i'`` over the tracks that ALS was trained on.
+    n_known_tracks : int
+        How many those are.
+    """
+
+    cf_mean: npt.NDArray[np.float64]
+    cf_covariance: npt.NDArray[np.float64]
+    content_mean: npt.NDArray[np.float64]
+    content_covariance: npt.NDArray[np.float64]
+    popularity_mean: float
+    popularity_std: float
+    gram: npt.NDArray[np.float64]
+    n_known_tracks: int
+
+
+@dataclass(frozen=True, eq=False)
+class HybridModel:
+    """Everything that is needed to recommend. All per-track arrays follow `catalog`, all per-user ones `users`.
+
+    Parameters
+    ----------
+    catalog : Catalog
+    users : Vocabulary
+    plays, heard : csr_matrix, shape (n_users, n_tracks), float32
+        Liked plays with their weights; 1 for everything played or skipped.
+    evidence : ndarray, shape (n_tracks,), float32
+        Users who played the track.
+    factors : Factors
+        ALS; one column of zeros without plays.
+    posterior_factors : ndarray, shape (n_tracks, d), float32
+        Track factors that recommendations are made with.
+    prior : Prior or None
+        From an embedding to factors; None without plays or without embeddings.
+    prior_means : ndarray, shape (n_tracks, d), float32
+        Predicted factors; 0 where a track has no embedding.
+    sound : Sound or None
+        Audio vectors; None without embeddings.
+    posterior : PosteriorConfig
+        As chosen.
+    blend : Blend
+    standards : Standards
+        Frozen at the fit, so that a live update moves only the tracks that it concerns.
+    config : RankerConfig
+    validation : dict
+        What was tried, chosen and measured; JSON.
+    """
+
+    catalog: Catalog
+    users: Vocabulary
+    plays: sparse.csr_matrix
+    heard: sparse.csr_matrix
+    evidence: Float32s
+    factors: Factors
+    posterior_factors: Float32s
+    prior: Prior | None
+    prior_means: Float32s
+    sound: Sound | None
+    posterior: PosteriorConfig
+    blend: Blend
+    standards: Standards
+    config: RankerConfig
+    validation: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        n_tracks, shape = len(self.catalog), (len(self.users), len(self.catalog))
+        if self.plays.shape != shape or self.heard.shape != shape:
+            raise ModelError(f"plays {self.plays.shape} and heard {self.heard.shape} do not fit users x tracks {shape}")
+        lengths = {len(self.evidence), len(self.posterior_factors), len(self.prior_means)}
+        if lengths != {n_tracks} or (self.sound is not None and len(self.sound.vectors) != n_tracks):
+            raise ModelError(f"per-track arrays of {sorted(lengths)} rows do not fit a catalog of {n_tracks} tracks")
+
+    @property
+    def has_vector(self) -> npt.NDArray[np.bool_]:
+        """Tell of each track whether its sound is known, shape (n_tracks,)."""
+        return self.sound.has_vector if self.sound is not None else np.zeros(len(self.catalog), dtype=bool)
+
+    @cached_property
+    def knows_plays(self) -> bool:
+        """Whether there were plays to fit factors on."""
+        return bool(self.factors.track_factors.any())
+
+    @property
+    def sound_vectors(self) -> Float32s:
+        """Unit sound vectors in catalog rows, shape (n_tracks, dim); dim = 0 without embeddings."""
+        return self.sound.vectors if self.sound is not None else np.zeros((len(self.catalog), 0), dtype=np.float32)
+
+    @cached_property
+    def track_index(self) -> Float32s:
+        """The tracks' side of the score, see `recommender.ranking.scoring.track_vectors`."""
+        from recommender.ranking.scoring import track_vectors
+
+        return track_vectors(self)
+
+    @cached_property
+    def artist_codes(self) -> npt.NDArray[np.int32]:
+        """One code an artist, shape (n_tracks,)."""
+        return self.catalog.artist_codes()
+
+
+def known_artists(catalog: Catalog) -> npt.NDArray[np.int32]:
+    """Return one code an artist as the prior wants them, shape (n_tracks,): `UNKNOWN_ARTIST` where none is named."""
+    named = catalog.table["artist"].str.strip().to_numpy(dtype=object) != ""
+    return np.where(named, catalog.artist_codes(), UNKNOWN_ARTIST).astype(np.int32)

@@ -1,0 +1,222 @@
+"""The score of every track for a user, as one inner product.
+
+Standardising a user's scores needs their mean and spread over tracks. All parts are linear in the track's vectors, so
+both follow from the tracks' mean and covariance (`Standards`), and the whole blend is ``user vector . track vector``.
+Every track is a candidate, each block of users costs one matrix product, and the parts of a score add up exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from recommender.errors import DataError
+from recommender.models.factors import Factors
+from recommender.ranking.filters import leave_out
+from recommender.ranking.model import Blend, Float32s, HybridModel, Standards
+from recommender.ranking.recommendation import SOURCES, Source
+from recommender.ranking.taste import Taste, tastes_of
+
+N_PARTS = 3
+"""CF, content, popularity: the order of `score_parts` and of the first of `SOURCES`."""
+
+ONE_SIDED = 2 / 3
+"""Share of what speaks for a track from which on one part alone is named as its source."""
+
+
+@dataclass(frozen=True, eq=False)
+class UserVectors:
+    """Users' side of the inner product.
+
+    Parameters
+    ----------
+    vectors : ndarray, shape (n_users, width), float32
+        Columns as in `track_vectors`.
+    taste_weight : ndarray, shape (n_users,), float32
+        v of `Blend`: 0 means that popularity decides alone.
+    """
+
+    vectors: Float32s
+    taste_weight: Float32s
+
+
+def measure_standards(
+    factors: Factors,
+    posterior_factors: Float32s,
+    evidence: Float32s,
+    prior_means: Float32s,
+    sound_vectors: Float32s,
+    has_vector: npt.NDArray[np.bool_],
+) -> Standards:
+    """Measure the means and covariances that scores are standardised by."""
+    cf_mean, cf_covariance = _moments(posterior_factors[evidence > 0])
+    content_mean, content_covariance = _moments(np.hstack([prior_means, sound_vectors])[has_vector])
+    popularity = np.log1p(evidence[evidence > 0].astype(np.float64))
+    spread = float(popularity.std()) if len(popularity) else 0.0
+    return Standards(
+        cf_mean,
+        cf_covariance,
+        content_mean,
+        content_covariance,
+        float(popularity.mean()) if len(popularity) else 0.0,
+        spread if spread > 0 else 1.0,
+        _gram(factors.track_factors),
+        int(np.count_nonzero(factors.track_factors.any(axis=1))),
+    )
+
+
+def play_weight(model: HybridModel, blend: Blend | None = None) -> Float32s:
+    """Return w of `Blend`, shape (n_tracks,): what a track's plays weigh against its sound."""
+    if not model.knows_plays:
+        return np.where(model.has_vector, 0, 1).astype(np.float32)
+    weight = model.evidence / (model.evidence + (blend or model.blend).track_half)
+    return np.where(model.has_vector, weight, 1).astype(np.float32)
+
+
+def track_vectors(model: HybridModel) -> Float32s:
+    """Return the tracks' side of the inner product.
+
+    Returns
+    -------
+    ndarray, shape (n_tracks, d + 1 + d + dim + 1 + 1), float32
+        CF part (posterior factors, 1) times w; content part (predicted factors, sound, 1) times 1 - w; popularity.
+    """
+    weight = play_weight(model)[:, None]
+    standards = model.standards
+    popularity = (np.log1p(model.evidence) - standards.popularity_mean) / standards.popularity_std
+    return np.hstack(
+        [
+            weight * model.posterior_factors,
+            weight,
+            (1 - weight) * model.prior_means,
+            (1 - weight) * model.sound_vectors,
+            1 - weight,
+            popularity[:, None],
+        ]
+    ).astype(np.float32)
+
+
+def user_vectors(tastes: Taste, standards: Standards, blend: Blend) -> UserVectors:
+    """Return the users' side of the inner product, from their tastes."""
+    v = np.where(tastes.known_plays > 0, tastes.known_plays / (tastes.known_plays + blend.user_half + 1e-12), 0.0)
+    cf, cf_mean = _standardise(tastes.factors, standards.cf_mean, standards.cf_covariance)
+    d = tastes.factors.shape[1]
+    # each half is brought to unit spread before the two are mixed, and the mix once more
+    likeness = np.zeros((len(v), len(standards.content_mean)))
+    for part, share in ((slice(0, d), blend.prior_share), (slice(d, None), 1 - blend.prior_share)):
+        raw = (tastes.factors if part.start == 0 else tastes.sound).astype(np.float64)
+        likeness[:, part] = (
+            share * _standardise(raw, standards.content_mean[part], standards.content_covariance[part, part])[0]
+        )
+    content, content_mean = _standardise(likeness, standards.content_mean, standards.content_covariance)
+    gain = blend.content_gain
+    vectors = np.hstack(
+        [
+            v[:, None] * cf,
+            (-v * cf_mean)[:, None],
+            (v * gain)[:, None] * content,
+            (v * (blend.content_offset - gain * content_mean))[:, None],
+            (1 - v)[:, None],
+        ]
+    )
+    return UserVectors(vectors.astype(np.float32), v.astype(np.float32))
+
+
+def score_users(model: HybridModel, plays: sparse.csr_matrix, heard: sparse.csr_matrix | None = None) -> Float32s:
+    """Score every track for a block of users; mind that the answer holds users x tracks.
+
+    Parameters
+    ----------
+    model : HybridModel
+    plays : csr_matrix, shape (b, n_tracks)
+        What these users played, weights > 0; they need not be users of the model.
+    heard : csr_matrix, shape (b, n_tracks), optional
+        Their entries get -inf.
+
+    Returns
+    -------
+    ndarray, shape (b, n_tracks), float32
+
+    Raises
+    ------
+    DataError
+        If the columns are not the model's tracks.
+    """
+    check_block(model, plays, heard)
+    users = user_vectors(tastes_of(model, plays), model.standards, model.blend)
+    scores = users.vectors @ model.track_index.T
+    if heard is not None:
+        leave_out(scores, heard)
+    return np.asarray(scores, dtype=np.float32)
+
+
+def score_parts(
+    model: HybridModel, user_vector: Float32s, track_rows: npt.NDArray[np.integer]
+) -> npt.NDArray[np.float32]:
+    """Split scores into the parts of CF, content and popularity.
+
+    Parameters
+    ----------
+    model : HybridModel
+    user_vector : ndarray, shape (width,), float32
+        A row of `UserVectors.vectors`.
+    track_rows : ndarray, shape (k,), int
+
+    Returns
+    -------
+    ndarray, shape (k, 3), float32
+        Rows add up to the scores.
+    """
+    d = model.posterior_factors.shape[1]
+    tracks = model.track_index[track_rows]
+    cuts = (slice(0, d + 1), slice(d + 1, tracks.shape[1] - 1), slice(tracks.shape[1] - 1, None))
+    return np.stack([tracks[:, cut] @ user_vector[cut] for cut in cuts], axis=1)
+
+
+def check_block(model: HybridModel, plays: sparse.csr_matrix, heard: sparse.csr_matrix | None) -> None:
+    """Raise DataError unless plays and heard have the model's tracks as columns, and the same users as rows."""
+    for name, matrix in (("plays", plays), ("heard", heard)):
+        if matrix is not None and matrix.shape[1] != len(model.catalog):
+            raise DataError(
+                f"{name} have {matrix.shape[1]} columns for a model of {len(model.catalog)} tracks; build them with "
+                "the model's catalog"
+            )
+    if heard is not None and heard.shape[0] != plays.shape[0]:
+        raise DataError(f"plays are of {plays.shape[0]} users and heard of {heard.shape[0]}")
+
+
+def _gram(vectors: Float32s) -> npt.NDArray[np.float64]:
+    wide = vectors.astype(np.float64)
+    return wide.T @ wide
+
+
+def _moments(vectors: Float32s) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    width = vectors.shape[1]
+    if len(vectors) == 0:
+        return np.zeros(width), np.zeros((width, width))
+    mean = vectors.mean(axis=0, dtype=np.float64)
+    moved = vectors - mean
+    return mean, moved.T @ moved / len(vectors)
+
+
+def _standardise(
+    vectors: npt.NDArray[np.floating], mean: npt.NDArray[np.float64], covariance: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Scale users' vectors so that their scores over the tracks have standard deviation 1; also return their means."""
+    spread = np.sqrt(np.maximum(np.einsum("bi,ij,bj->b", vectors, covariance, vectors, optimize=True), 0))
+    scaled = np.divide(vectors, spread[:, None], out=np.zeros(vectors.shape), where=spread[:, None] > 1e-9)
+    return scaled, scaled @ mean
+
+
+def sources_of(parts: npt.NDArray[np.float32]) -> tuple[Source, ...]:
+    """Name who put each track there, from `score_parts` (k, 3): the part that has most of what speaks for it."""
+    for_it = np.maximum(parts, 0)
+    for_it = np.where(for_it.any(axis=1, keepdims=True), for_it, np.abs(parts))
+    total = for_it.sum(axis=1)
+    one_sided = for_it.max(axis=1, initial=0) >= ONE_SIDED * total
+    return tuple(
+        SOURCES[part] if alone else "mixed" for part, alone in zip(for_it.argmax(axis=1), one_sided, strict=True)
+    )

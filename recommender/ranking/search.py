@@ -1,0 +1,265 @@
+"""Choose the numbers of the blend on the inner validation, and record what was measured.
+
+Three kinds of lists are ranked for the same users: known tracks only (warm), hidden tracks only (cold), and both
+together (mixed). The rules: on warm lists the blend loses at most ``config.warm_loss`` of pure CF's NDCG; on cold lists
+it is no worse than content alone; on mixed lists the known tracks' part loses at most `MIXED_LOSS`, and within that the
+choice is what finds most, counted at two depths, because new tracks are found further down first.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from recommender.models.cold_start import PosteriorConfig, posterior_track_factors
+from recommender.ranking.measure import Lists, ndcg
+from recommender.ranking.model import Blend, Float32s, HybridModel, RankerConfig
+from recommender.ranking.scoring import play_weight, user_vectors
+from recommender.ranking.taste import Taste, binary, tastes_of
+from recommender.ranking.validation import ValidationSplit
+
+PRIOR_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+TRACK_HALVES = (0.3, 1.0, 3.0, 10.0)
+GAINS = (0.5, 0.75, 1.0, 1.5, 2.0)
+OFFSETS = (-1.0, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
+USER_HALVES = (0.0, 0.3, 1.0, 3.0)
+FEW_PLAYS = (1, 3)
+SCALES = (1.0, 2.0)
+EXPOSURE_HALVES = (0.0, 20.0, 100.0, 500.0)
+REVEALED = (1, 3)
+
+MIXED_LOSS = 0.02
+"""Most NDCG that known tracks may lose where new ones stand beside them."""
+
+DEPTH = 50
+"""Mixed lists are also judged at this length."""
+
+MAX_SCORES = 8_000_000
+"""Users are sampled so that users x tracks stays below this."""
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The parts of the score of the users that are ranked, standardised, each (n_users, n_tracks) or (n_tracks,)."""
+
+    cf: Float32s
+    content: Float32s
+    popularity: Float32s
+    pure_cf: Float32s
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One inner model and what is ranked with it."""
+
+    model: HybridModel
+    users: npt.NDArray[np.intp]
+    plays: sparse.csr_matrix
+    cold_plays: sparse.csr_matrix
+    lists: Lists
+    config: RankerConfig
+
+
+def set_trial(model: HybridModel, split: ValidationSplit, config: RankerConfig) -> Trial:
+    """Choose the users that are ranked: at random among those of whom something is hidden."""
+    held_out, cold = split.held_out.to_csr(), split.cold.to_csr()
+    users = np.flatnonzero(np.diff(held_out.indptr) + np.diff(cold.indptr))
+    limit = min(config.validation_users, max(1, MAX_SCORES // max(1, len(model.catalog))))
+    if len(users) > limit:
+        users = np.sort(np.random.default_rng(config.seed).choice(users, limit, replace=False))
+    is_cold = np.zeros(len(model.catalog), dtype=bool)
+    is_cold[split.cold_rows] = True
+    lists = Lists(model.heard[users], held_out[users] > 0, cold[users] > 0, is_cold)
+    return Trial(model, users, model.plays[users], cold, lists, config)
+
+
+def choose_posterior(trial: Trial) -> tuple[PosteriorConfig, dict[str, Any]]:
+    """Choose how far the prior reaches: its scale, and the listeners at which a track's silence becomes evidence.
+
+    Hidden tracks get a few of their plays back and are ranked among themselves for everybody else. What does best there
+    is taken, as long as known tracks lose at most ``config.warm_loss`` of pure CF's NDCG.
+
+    Returns
+    -------
+    PosteriorConfig
+    found : dict
+        JSON: NDCG on warm lists and after each number of revealed plays, for every pair tried.
+    """
+    model, lists, top = trial.model, trial.lists, trial.config.validation_top
+    start = model.posterior
+    if model.prior is None or not lists.is_cold.any():
+        return start, {"chosen": asdict(start)}
+    least_warm = ndcg(_pure_cf(trial), lists, "warm", "warm", top) * (1 - trial.config.warm_loss)
+    rng = np.random.default_rng(trial.config.seed)
+    cold_rows = np.flatnonzero(lists.is_cold)
+    revealed = {count: keep_few(trial.cold_plays[:, cold_rows].T.tocsr(), count, rng).T.tocsr() for count in REVEALED}
+    tried = []
+    for scale, half in itertools.product(SCALES, EXPOSURE_HALVES):
+        one = replace(start, scale=scale, exposure_half=half)
+        warm = solve_posterior(model, one)
+        tastes = tastes_of(replace(model, posterior_factors=warm), trial.plays).factors
+        found = {"scale": scale, "exposure_half": half, "warm": ndcg(tastes @ warm.T, lists, "warm", "warm", top)}
+        for count, plays in revealed.items():
+            few = posterior_track_factors(
+                plays,
+                model.factors.user_factors,
+                model.prior_means[cold_rows],
+                model.has_vector[cold_rows],
+                model.factors.config,
+                one,
+            )
+            scores = np.full((len(tastes), len(model.catalog)), -np.inf, dtype=np.float32)
+            scores[:, cold_rows] = tastes @ few.T
+            rows, columns = plays[trial.users].nonzero()
+            scores[rows, cold_rows[columns]] = -np.inf
+            found[f"after {count} plays"] = ndcg(scores, lists, "cold", "cold", top)
+        tried.append(found)
+    kept = [found for found in tried if found["warm"] >= least_warm] or [max(tried, key=lambda found: found["warm"])]
+    best = max(kept, key=lambda found: sum(found[f"after {count} plays"] for count in REVEALED))
+    chosen = replace(start, scale=best["scale"], exposure_half=best["exposure_half"])
+    return chosen, {"chosen": asdict(chosen), "least warm": least_warm, "tried": tried}
+
+
+def solve_posterior(model: HybridModel, posterior: PosteriorConfig) -> Float32s:
+    """Return the posterior factors of all tracks, shape (n_tracks, d); ALS's own where a track has no embedding."""
+    solved = posterior_track_factors(
+        model.plays,
+        model.factors.user_factors,
+        model.prior_means,
+        model.has_vector,
+        model.factors.config,
+        posterior,
+    )
+    return np.where(model.has_vector[:, None], solved, model.factors.track_factors)
+
+
+def choose_blend(trial: Trial) -> tuple[Blend, dict[str, Any]]:
+    """Choose the blend.
+
+    Returns
+    -------
+    blend : Blend
+    found : dict
+        JSON: NDCG of the chosen blend and of its parents on warm, cold and mixed lists, and every rule's limit.
+    """
+    model, lists, top = trial.model, trial.lists, trial.config.validation_top
+    tastes = tastes_of(model, trial.plays)
+    blend = Blend()
+    found: dict[str, Any] = {"users": int(trial.plays.shape[0]), "cold_tracks": int(lists.is_cold.sum()), "top": top}
+    with_cold = bool(lists.is_cold.any())
+    if with_cold:
+        by_share = {
+            share: ndcg(_parts(trial, tastes, replace(blend, prior_share=share)).content, lists, "cold", "cold", top)
+            for share in PRIOR_SHARES
+        }
+        blend = replace(blend, prior_share=max(by_share, key=lambda share: by_share[share]))
+        found["cold"] = {"content alone": by_share[0.0], "predicted factors alone": by_share[1.0]}
+    parts = _parts(trial, tastes, blend)
+    warm_cf = ndcg(parts.pure_cf, lists, "warm", "warm", top)
+    found["warm"] = {"pure CF": warm_cf}
+    if with_cold:
+        blend = _choose_gate(trial, parts, blend, warm_cf, found)
+    blend = _choose_user_half(trial, tastes, blend, warm_cf, found)
+    scores = _scores(trial, tastes, parts, blend)
+    found["warm"]["blend"] = ndcg(scores, lists, "warm", "warm", top)
+    if with_cold:
+        found["cold"]["blend"] = ndcg(scores, lists, "cold", "cold", top)
+        found["mixed"] = {
+            name: {
+                "total": ndcg(values, lists, "all", "all", top),
+                "known part": ndcg(values, lists, "all", "warm", top),
+                "new part": ndcg(values, lists, "all", "cold", top),
+                f"total at {DEPTH}": ndcg(values, lists, "all", "all", DEPTH),
+            }
+            for name, values in (("pure CF", parts.pure_cf), ("blend", scores))
+        }
+    found["blend"] = asdict(blend)
+    return blend, found
+
+
+def _choose_gate(trial: Trial, parts: Parts, blend: Blend, warm_cf: float, found: dict[str, Any]) -> Blend:
+    lists, top = trial.lists, trial.config.validation_top
+    least_warm = warm_cf * (1 - trial.config.warm_loss)
+    least_known = ndcg(parts.pure_cf, lists, "all", "warm", top) - MIXED_LOSS
+    tried = []
+    for half, gain, offset in itertools.product(TRACK_HALVES, GAINS, OFFSETS):
+        one = replace(blend, track_half=half, content_gain=gain, content_offset=offset)
+        scores = _personal(trial.model, parts, one)
+        known = ndcg(scores, lists, "all", "warm", top)
+        total = ndcg(scores, lists, "all", "all", top) + ndcg(scores, lists, "all", "all", DEPTH)
+        tried.append((known >= least_known, total if known >= least_known else known, one, scores))
+        tried = sorted(tried, key=lambda entry: entry[:2], reverse=True)[:8]
+    for _, _, one, scores in tried:
+        if ndcg(scores, lists, "warm", "warm", top) >= least_warm:
+            return one
+    found["rule given up"] = f"no blend kept {least_warm:.4f} on warm lists; the best on mixed lists was taken"
+    return tried[0][2]
+
+
+def _choose_user_half(trial: Trial, tastes: Taste, blend: Blend, warm_cf: float, found: dict[str, Any]) -> Blend:
+    lists, top = trial.lists, trial.config.validation_top
+    rng = np.random.default_rng(trial.config.seed)
+    few = {count: tastes_of(trial.model, keep_few(trial.plays, count, rng)) for count in FEW_PLAYS}
+    parts = {count: _parts(trial, taste, blend) for count, taste in few.items()}
+    whole = _parts(trial, tastes, blend)
+    best, best_value = blend, -np.inf
+    found["few plays"] = {}
+    for half in USER_HALVES:
+        one = replace(blend, user_half=half)
+        values = {
+            str(count): ndcg(_scores(trial, few[count], parts[count], one), lists, "warm", "warm", top)
+            for count in FEW_PLAYS
+        }
+        found["few plays"][str(half)] = values
+        full = ndcg(_scores(trial, tastes, whole, one), lists, "warm", "warm", top)
+        value = sum(values.values()) + full
+        if value > best_value and (half == USER_HALVES[0] or full >= warm_cf * (1 - trial.config.warm_loss)):
+            best, best_value = one, value
+    return best
+
+
+def keep_few(plays: sparse.csr_matrix, count: int, rng: np.random.Generator) -> sparse.csr_matrix:
+    """Keep `count` random plays of each user, or all where there are fewer."""
+    plays = binary(plays)
+    users = np.repeat(np.arange(plays.shape[0]), np.diff(plays.indptr))
+    order = np.lexsort((rng.random(plays.nnz), users))
+    position = np.arange(plays.nnz) - np.repeat(plays.indptr[:-1], np.diff(plays.indptr))
+    kept = order[position < count]
+    return sparse.csr_matrix((plays.data[kept], (users[kept], plays.indices[kept])), shape=plays.shape)
+
+
+def _parts(trial: Trial, tastes: Taste, blend: Blend) -> Parts:
+    """Compute the parts by setting the others' weights to nothing."""
+    model = trial.model
+    d = model.posterior_factors.shape[1]
+    plain = replace(blend, user_half=0.0, content_gain=1.0, content_offset=0.0)
+    users = user_vectors(tastes, model.standards, plain).vectors
+    ones = np.ones((len(model.catalog), 1), dtype=np.float32)
+    cf = users[:, : d + 1] @ np.hstack([model.posterior_factors, ones]).T
+    content = users[:, d + 1 : -1] @ np.hstack([model.prior_means, model.sound_vectors, ones]).T
+    popularity = model.track_index[:, -1]
+    return Parts(cf, content, popularity, _pure_cf(trial))
+
+
+def _pure_cf(trial: Trial) -> Float32s:
+    """Score by ALS's own factors: what the blend is compared with."""
+    factors = trial.model.factors
+    scores: Float32s = factors.user_factors[trial.users] @ factors.track_factors.T
+    return scores
+
+
+def _personal(model: HybridModel, parts: Parts, blend: Blend) -> Float32s:
+    weight = play_weight(model, blend)
+    sound = np.float32(blend.content_gain) * parts.content + np.float32(blend.content_offset)
+    mixed: Float32s = weight * parts.cf + (1 - weight) * sound
+    return mixed
+
+
+def _scores(trial: Trial, tastes: Taste, parts: Parts, blend: Blend) -> npt.NDArray[np.float32]:
+    weight = user_vectors(tastes, trial.model.standards, blend).taste_weight[:, None]
+    return weight * _personal(trial.model, parts, blend) + (1 - weight) * parts.popularity

@@ -1,0 +1,116 @@
+"""What is known of a user: factors folded in from plays, and the mean sound of what was played."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from recommender.models.als import row_ridges
+
+if TYPE_CHECKING:
+    from recommender.ranking.model import HybridModel
+
+Float64s = npt.NDArray[np.float64]
+
+_SOLVE_ROWS = 128
+
+
+@dataclass(frozen=True, eq=False)
+class Taste:
+    """Tastes of a block of users.
+
+    Parameters
+    ----------
+    factors : ndarray, shape (b, d), float32
+        Folded in; zeros for a user without known plays.
+    sound : ndarray, shape (b, dim), float32
+        Mean of the unit sound vectors of the tracks played.
+    known_plays : ndarray, shape (b,), int64
+        Plays of tracks that the model knows something about.
+    """
+
+    factors: npt.NDArray[np.float32]
+    sound: npt.NDArray[np.float32]
+    known_plays: npt.NDArray[np.int64]
+
+
+def tastes_of(model: HybridModel, plays: sparse.csr_matrix) -> Taste:
+    """Find users' tastes from their plays (b, n_tracks); how often a track was played does not count."""
+    presence = binary(plays)
+    informative = (model.has_vector | (model.evidence > 0)).astype(np.float32)
+    known_plays = np.rint(presence @ informative).astype(np.int64)
+    with_sound = np.maximum(presence @ model.has_vector.astype(np.float32), 1)
+    sound = (presence @ model.sound_vectors) / with_sound[:, None]
+    return Taste(fold_in(model, presence), np.asarray(sound, dtype=np.float32), known_plays)
+
+
+def fold_in(model: HybridModel, presence: sparse.csr_matrix) -> npt.NDArray[np.float32]:
+    """Solve for users' factors while the tracks' posterior factors stay fixed.
+
+    Parameters
+    ----------
+    model : HybridModel
+    presence : csr_matrix, shape (b, n_tracks)
+        1 for each play.
+
+    Returns
+    -------
+    ndarray, shape (b, d), float32
+
+    Notes
+    -----
+    The equation of `recommender.models.als.fold_in_users`, with two differences: a played track counts with its
+    posterior factors, so that a play of a new track says something; and the pull of unobserved scores towards 0 comes
+    from the tracks that ALS was trained on, so that adding tracks changes nobody's taste.
+    """
+    factors = np.zeros((presence.shape[0], model.posterior_factors.shape[1]), dtype=np.float32)
+    if not model.knows_plays:
+        return factors
+    users = np.flatnonzero(np.diff(presence.indptr))
+    for start in range(0, len(users), _SOLVE_ROWS):
+        block = users[start : start + _SOLVE_ROWS]
+        systems = [taste_system(model, _row(presence, user)) for user in block]
+        matrices = np.stack([matrix for matrix, _ in systems])
+        sums = np.stack([played.sum(axis=0) for _, played in systems])
+        factors[block] = np.linalg.solve(matrices, sums[:, :, None])[:, :, 0]
+    return factors
+
+
+def taste_system(model: HybridModel, track_rows: npt.NDArray[np.integer]) -> tuple[Float64s, Float64s]:
+    """Return the matrix A and the factors Y of the plays, of which a user's factors are ``A^-1 sum Y``.
+
+    Parameters
+    ----------
+    model : HybridModel
+    track_rows : ndarray, shape (m,), int
+        What the user played.
+
+    Returns
+    -------
+    matrix : ndarray, shape (d, d), float64
+    played : ndarray, shape (m, d), float64
+    """
+    played = model.posterior_factors[track_rows].astype(np.float64)
+    config, standards = model.factors.config, model.standards
+    ridge = row_ridges(np.array([len(track_rows)]), standards.n_known_tracks, config)[0]
+    matrix = played.T @ played + config.unobserved_weight * standards.gram
+    matrix[np.diag_indices_from(matrix)] += ridge
+    return matrix, played
+
+
+def binary(plays: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Return 1 for each play of weight > 0, as a sorted matrix of the same shape."""
+    presence = sparse.csr_matrix(plays, dtype=np.float32, copy=True)
+    presence.sum_duplicates()
+    presence.data = (presence.data > 0).astype(np.float32)
+    presence.eliminate_zeros()
+    return presence
+
+
+def _row(matrix: sparse.csr_matrix, row: int) -> npt.NDArray[np.int32]:
+    rows: npt.NDArray[np.int32] = matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]]
+    return rows

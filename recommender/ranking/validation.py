@@ -1,0 +1,112 @@
+"""A split inside the training data: whole tracks hidden to stand for new ones, and some plays of everyone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from recommender.data.interactions import Interactions
+from recommender.errors import DataError
+
+MIN_PLAYED_TRACKS = 20
+"""With fewer embedded, played tracks than this, no track is hidden: too little would be left to learn from."""
+
+MIN_PLAYS_TO_HIDE = 3
+"""Users with fewer plays than this keep all of them."""
+
+
+@dataclass(frozen=True, eq=False)
+class ValidationSplit:
+    """Training plays, and the hidden ones; all share the vocabularies of what was split.
+
+    Parameters
+    ----------
+    train : Interactions
+        Holds nothing of the tracks in `cold_rows`.
+    held_out : Interactions
+        Hidden liked plays of known tracks.
+    cold : Interactions
+        All liked plays of the hidden tracks.
+    cold_rows : ndarray, shape (n_cold,), int32
+        The hidden tracks, ascending; empty without embeddings.
+    """
+
+    train: Interactions
+    held_out: Interactions
+    cold: Interactions
+    cold_rows: npt.NDArray[np.int32]
+
+
+def validation_split(
+    interactions: Interactions,
+    has_embedding: npt.NDArray[np.bool_],
+    seed: int,
+    cold_share: float = 0.12,
+    held_out_share: float = 0.1,
+) -> ValidationSplit:
+    """Hide whole tracks, and a share of each user's other plays.
+
+    Split before a network is trained on plays, and train it on the split's `train`, so that no embedding knows the
+    plays that parameters are chosen on.
+
+    Parameters
+    ----------
+    interactions : Interactions
+    has_embedding : ndarray, shape (n_tracks,), bool
+        Only these tracks can be hidden.
+    seed : int
+    cold_share : float
+        Share of the played, embedded tracks that are hidden.
+    held_out_share : float
+        Share of each user's remaining liked tracks that are hidden, at least one of `MIN_PLAYS_TO_HIDE` or more. All
+        rows of a pair go to one side.
+
+    Returns
+    -------
+    ValidationSplit
+
+    Raises
+    ------
+    DataError
+        If `has_embedding` does not fit the tracks.
+    """
+    if has_embedding.shape != (len(interactions.tracks),):
+        raise DataError(f"has_embedding has shape {has_embedding.shape} for {len(interactions.tracks)} tracks")
+    rng = np.random.default_rng(seed)
+    eligible = np.flatnonzero(has_embedding & (interactions.track_evidence() > 0))
+    n_cold = max(1, round(cold_share * len(eligible))) if len(eligible) >= MIN_PLAYED_TRACKS else 0
+    cold_rows = np.sort(rng.choice(eligible, n_cold, replace=False)).astype(np.int32)
+    is_cold = np.zeros(len(interactions.tracks), dtype=bool)
+    is_cold[cold_rows] = True
+    hidden_track = is_cold[interactions.track_rows]
+    known = interactions.select(~hidden_track)
+    hidden_pair = _holds(_choose_pairs(known.to_csr(), held_out_share, rng), known)
+    return ValidationSplit(
+        known.select(~hidden_pair),
+        known.select(hidden_pair & (known.weights > 0)),
+        interactions.select(hidden_track & (interactions.weights > 0)),
+        cold_rows,
+    )
+
+
+def _choose_pairs(plays: sparse.csr_matrix, share: float, rng: np.random.Generator) -> sparse.csr_matrix:
+    """Choose `share` of each user's pairs at random, at least one where there are `MIN_PLAYS_TO_HIDE`."""
+    counts = np.diff(plays.indptr)
+    quota = np.where(counts >= MIN_PLAYS_TO_HIDE, np.maximum(1, np.rint(share * counts)), 0)
+    users = np.repeat(np.arange(plays.shape[0]), counts)
+    order = np.lexsort((rng.random(plays.nnz), users))
+    position = np.empty(plays.nnz, dtype=np.int64)
+    position[order] = np.arange(plays.nnz) - np.repeat(plays.indptr[:-1], counts)
+    chosen = position < quota[users]
+    ones = np.ones(int(chosen.sum()), dtype=np.float32)
+    return sparse.csr_matrix((ones, (users[chosen], plays.indices[chosen])), shape=plays.shape)
+
+
+def _holds(pairs: sparse.csr_matrix, interactions: Interactions) -> npt.NDArray[np.bool_]:
+    """Tell of each interaction whether its (user, track) is an entry of `pairs`."""
+    n_tracks = np.int64(pairs.shape[1])
+    listed = np.repeat(np.arange(pairs.shape[0]), np.diff(pairs.indptr)) * n_tracks + pairs.indices
+    return np.isin(interactions.user_rows * n_tracks + interactions.track_rows, listed)
