@@ -38,10 +38,12 @@ __all__ = [
     "RIDGE_STEP",
     "AlsConfig",
     "Factors",
+    "binary_plays",
     "fit_als",
     "fold_in_tracks",
     "fold_in_users",
     "initial_factors",
+    "one_blas_thread",
     "row_ridges",
 ]
 
@@ -74,7 +76,7 @@ def fit_als(
     ModelError
         If there is no play, or the factors do not stay finite.
     """
-    plays = _binary(interactions.to_csr())
+    plays = binary_plays(interactions.to_csr())
     users, tracks = _rows_by_plays(plays), _rows_by_plays(plays.T.tocsr())
     if len(users) == 0:
         raise ModelError(
@@ -85,7 +87,7 @@ def fit_als(
     scale = _scale(config)
     user_start, track_start = initial_factors(len(users), len(tracks), config)
     report = progress or silent
-    with _one_blas_thread():
+    with one_blas_thread():
         model = _GroupedAls(config, num_threads)
         model.user_factors, model.item_factors = user_start * scale, track_start * scale
         try:
@@ -226,14 +228,14 @@ class _GroupedAls(AlternatingLeastSquares):  # type: ignore[misc]
 def _fold_in(plays: sparse.csr_matrix, others: Float32s, config: AlsConfig, num_threads: int) -> Float32s:
     if others.ndim != 2 or others.shape[1] != config.factors:
         raise DataError(f"factors have shape {others.shape}, the configuration says {config.factors} factors")
-    plays = _binary(plays)
+    plays = binary_plays(plays)
     folded = np.zeros((plays.shape[0], config.factors), dtype=np.float32)
     order = _rows_by_plays(plays)
     if len(order) == 0:
         return folded
     scale = _scale(config)
     n_other = int(np.count_nonzero(others.any(axis=1)))
-    with _one_blas_thread():
+    with one_blas_thread():
         model = AlternatingLeastSquares(
             factors=config.factors, alpha=1 + 1 / config.unobserved_weight, num_threads=num_threads
         )
@@ -253,7 +255,8 @@ def _groups(counts: npt.NDArray[Any], n_other: int, config: AlsConfig) -> list[t
     return [(slice(a, b), float(ridges[a]) * factor) for a, b in zip(starts, stops, strict=True)]
 
 
-def _binary(plays: sparse.csr_matrix) -> sparse.csr_matrix:
+def binary_plays(plays: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Return a copy that holds 1 for each entry above 0 and nothing else, shape unchanged, float32."""
     played = sparse.csr_matrix(
         (np.where(plays.data > 0, 1, 0).astype(np.float32), plays.indices, plays.indptr), plays.shape
     )
@@ -275,7 +278,7 @@ def _scale(config: AlsConfig) -> np.float32:
     return np.float32(np.sqrt(1 + config.unobserved_weight))
 
 
-def _one_blas_thread() -> AbstractContextManager[Any]:
+def one_blas_thread() -> AbstractContextManager[Any]:
     """Leave the cores to `implicit`'s own threads, and the sums in one order whatever their number."""
     limit: AbstractContextManager[Any] = _blas().limit(limits=1, user_api="blas")
     return limit

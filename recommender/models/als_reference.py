@@ -1,4 +1,4 @@
-"""What `als` and `cold_start` compute, in a few lines of float64 NumPy: slow, readable, and the judge of the fast code.
+"""What `als` and `posterior` compute, in a few lines of float64 NumPy: slow, readable, and the judge of the fast code.
 
 Rows follow the same conventions; matrices of plays are dense here, shape (n_rows, n_others), any value > 0 a play.
 """
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from recommender.models.als import row_ridges
 from recommender.models.factors import AlsConfig
+from recommender.models.posterior import PosteriorConfig
 
 Floats = npt.NDArray[np.float64]
 
@@ -125,3 +126,36 @@ def fit(plays: npt.NDArray[Any], X: Floats, Y: Floats, config: AlsConfig) -> tup
         X = solve_rows(plays, Y, config, X)
         Y = solve_rows(plays.T, X, config, Y)
     return X, Y
+
+
+def posterior(
+    played: npt.NDArray[Any],
+    X: Floats,
+    prior_mean: Floats,
+    als_config: AlsConfig,
+    config: PosteriorConfig,
+) -> Floats:
+    """Return the posterior factors of one track, shape (d,), by the formula as it is written.
+
+    Parameters
+    ----------
+    played : ndarray, shape (n_users,)
+        > 0 where a user played the track.
+    X : ndarray, shape (n_users, d), float64
+        User factors.
+    prior_mean : ndarray, shape (d,), float64
+    als_config : AlsConfig
+    config : PosteriorConfig
+    """
+    n = int((played > 0).sum())
+    if n == 0:
+        return config.scale * prior_mean
+    n_users = int(X.any(axis=1).sum())
+    exposure = n / (n + config.exposure_half)
+    a0, lam, nu = als_config.unobserved_weight, als_config.regularization, als_config.frequency_exponent
+    without_plays = lam * (a0 * n_users) ** nu
+    ridge = lam * (n + a0 * n_users) ** nu - without_plays + exposure * without_plays
+    mine = X[played > 0]
+    A = mine.T @ mine + a0 * exposure * X.T @ X + (ridge + config.strength) * np.eye(X.shape[1])
+    b = mine.sum(axis=0) + config.strength * config.scale * prior_mean
+    return np.asarray(np.linalg.solve(A, b))

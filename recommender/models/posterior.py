@@ -1,0 +1,244 @@
+"""What plays make of a track's prior: section 1 of the design, exactly, for many tracks at once.
+
+For a track with the prior mean mu, played by n users (the set S), the posterior factors minimise::
+
+    sum_S (1 - x_u.y)^2 + a0 e sum_all (x_u.y)^2 + r_e |y|^2 + lam |y - s mu|^2
+
+e = n / (n + `exposure_half`) is the track's exposure: a young track's silence is no evidence against it. r_e is the
+regularization of `als` with only a share e of the part that comes with silence, ``lam_als (a0 N)^nu``. A track without
+plays has ``s mu`` and nothing else, one with many is close to what `als.fold_in_tracks` gives.
+
+With G = sum_all x x' = Q diag(g) Q' the matrix without the plays is diagonal in the basis Q, and n plays are a change
+of rank n to it (Woodbury): systems of n by n instead of d by d, small for just the tracks that this is made for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from recommender.errors import ConfigError, DataError
+from recommender.models.als import binary_plays, fold_in_tracks, one_blas_thread
+from recommender.models.factors import AlsConfig, Float32s
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+SCALES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
+_BLOCK_VALUES = 4_000_000
+
+
+@dataclass(frozen=True)
+class PosteriorConfig:
+    """How a prior and plays are weighed against each other.
+
+    Parameters
+    ----------
+    scale : float >= 0
+        s: what predicted factors are multiplied by. At 1 a typical prediction is as long as a typical track's factors.
+    exposure_half : float >= 0
+        Plays at which a track counts as half exposed; at 0, the first play makes all silence evidence.
+    strength : float > 0
+        lam: weight of the pull towards the prior, in plays' unit.
+    """
+
+    scale: float = 1.0
+    exposure_half: float = 500.0
+    strength: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("scale", "exposure_half", "strength"):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and value >= 0) or (name == "strength" and value == 0):
+                raise ConfigError(
+                    f"posterior {name} is {value}, expected a number {'>' if name == 'strength' else '>='} 0"
+                )
+
+
+@dataclass(frozen=True)
+class ScaleChoice:
+    """What `fit_scale` chose, and what it saw.
+
+    Parameters
+    ----------
+    scale : float
+    tried : tuple of (scale, mixed, known part, new part)
+        NDCG of mixed lists with each scale: over all hidden plays, those of known tracks only, those of new ones only.
+    """
+
+    scale: float
+    tried: tuple[tuple[float, float, float, float], ...]
+
+
+def posterior_track_factors(
+    plays: sparse.csr_matrix,
+    user_factors: Float32s,
+    prior_means: Float32s,
+    has_prior: Bools,
+    als_config: AlsConfig,
+    config: PosteriorConfig | None = None,
+) -> Float32s:
+    """Solve for the factors of tracks from their prior and their plays, while the user factors stay fixed.
+
+    Parameters
+    ----------
+    plays : csr_matrix, shape (n_users, n_tracks)
+        Values > 0 are plays. Rows follow `user_factors`, columns `prior_means`.
+    user_factors : ndarray, shape (n_users, d), float32
+        By ALS with `als_config`.
+    prior_means : ndarray, shape (n_tracks, d), float32
+        mu, for example by `cold_start.predict_prior`. For a track that the prior was fitted on it should be the
+        left-out prediction: else its plays count twice.
+    has_prior : ndarray, shape (n_tracks,), bool
+        Where false, the prior mean is not looked at and the track gets what `als.fold_in_tracks` gives.
+    als_config : AlsConfig
+    config : PosteriorConfig, optional
+
+    Returns
+    -------
+    ndarray, shape (n_tracks, d), float32
+        Exactly ``scale * prior_means`` for a track without plays.
+
+    Raises
+    ------
+    DataError
+        If shapes do not fit.
+    """
+    config = config or PosteriorConfig()
+    expected = (len(user_factors), len(prior_means))
+    if plays.shape != expected or has_prior.shape != expected[1:] or user_factors.shape[1:] != prior_means.shape[1:]:
+        raise DataError(
+            f"plays {plays.shape}, user factors {user_factors.shape}, prior means {prior_means.shape} and has_prior "
+            f"{has_prior.shape} do not fit; rows of plays are users, columns are tracks"
+        )
+    by_track = binary_plays(sparse.csr_matrix(plays).T.tocsr())
+    counts = np.diff(by_track.indptr)
+    solved = np.where(has_prior[:, None], np.float32(config.scale) * prior_means, np.float32(0)).astype(np.float32)
+    without = np.flatnonzero(~has_prior & (counts > 0))
+    if len(without):
+        solved[without] = fold_in_tracks(by_track[without].T.tocsr(), user_factors, als_config)
+    rows = np.flatnonzero(has_prior & (counts > 0))
+    if len(rows) == 0:
+        return solved
+    with one_blas_thread():
+        X = user_factors.astype(np.float64)
+        spectrum, basis = np.linalg.eigh(X.T @ X)
+        spectrum, X = np.maximum(spectrum, 0), X @ basis
+        means = config.scale * prior_means[rows].astype(np.float64) @ basis
+        diagonals = _diagonals(counts[rows], spectrum, int(user_factors.any(axis=1).sum()), als_config, config)
+        right = config.strength * means
+        for n_plays in np.unique(counts[rows]):
+            same = np.flatnonzero(counts[rows] == n_plays)
+            width = max(1, _BLOCK_VALUES // (X.shape[1] * max(int(n_plays), X.shape[1])))
+            for start in range(0, len(same), width):
+                block = same[start : start + width]
+                listeners = np.stack([_indices(by_track, row) for row in rows[block]])
+                moved = _solve_block(X[listeners], diagonals[block], right[block])
+                solved[rows[block]] = moved @ basis.T
+    return solved
+
+
+def fit_scale(
+    plays: sparse.csr_matrix,
+    hidden: sparse.csr_matrix,
+    user_factors: Float32s,
+    track_factors: Float32s,
+    prior_means: Float32s,
+    is_cold: Bools,
+    scales: tuple[float, ...] = SCALES,
+    top: int = 20,
+) -> ScaleChoice:
+    """Choose the scale with which new tracks find their place among known ones, on tracks whose plays were hidden.
+
+    Parameters
+    ----------
+    plays : csr_matrix, shape (n_users, n_tracks)
+        What the factors were fitted on; left out of the lists. Holds nothing of the tracks in `is_cold`.
+    hidden : csr_matrix, shape (n_users, n_tracks)
+        Plays to find: all of the cold tracks', some of the known ones'.
+    user_factors : ndarray, shape (n_users, d), float32
+    track_factors : ndarray, shape (n_tracks, d), float32
+        Of known tracks; rows of cold ones are not looked at.
+    prior_means : ndarray, shape (n_tracks, d), float32
+        Of cold tracks; other rows are not looked at.
+    is_cold : ndarray, shape (n_tracks,), bool
+    scales : tuple of float
+    top : int
+        Length of the lists.
+
+    Returns
+    -------
+    ScaleChoice
+        The scale with the best NDCG over all hidden plays; the smaller of two that are equal.
+
+    Raises
+    ------
+    DataError
+        If no play is hidden.
+    """
+    users = np.flatnonzero(np.diff(sparse.csr_matrix(hidden).indptr))
+    if len(users) == 0:
+        raise DataError(
+            "a scale cannot be chosen: no play is hidden to be found; hide some plays of known and new tracks"
+        )
+    heard, wanted = plays[users] > 0, (hidden[users] > 0).toarray()
+    known = user_factors[users] @ np.where(is_cold[:, None], np.float32(0), track_factors).T
+    new = user_factors[users] @ np.where(is_cold[:, None], prior_means, np.float32(0)).T
+    tried = []
+    for scale in scales:
+        scores = known + np.float32(scale) * new
+        scores[heard.nonzero()] = -np.inf
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :top]
+        parts = [_ndcg(best, wanted & part) for part in (np.ones_like(is_cold), ~is_cold, is_cold)]
+        tried.append((scale, parts[0], parts[1], parts[2]))
+    return ScaleChoice(max(tried, key=lambda found: (found[1], -found[0]))[0], tuple(tried))
+
+
+def with_scale(config: PosteriorConfig, choice: ScaleChoice) -> PosteriorConfig:
+    """Return the config with the scale that was chosen."""
+    return replace(config, scale=choice.scale)
+
+
+def _diagonals(
+    counts: npt.NDArray[np.integer], spectrum: Floats, n_users: int, als_config: AlsConfig, config: PosteriorConfig
+) -> Floats:
+    """Return what each track's matrix has on its diagonal before the plays, shape (n, d)."""
+    exposure = counts / (counts + config.exposure_half)
+    silence = als_config.unobserved_weight * n_users
+    lam, nu = als_config.regularization, als_config.frequency_exponent
+    by_silence = lam * silence**nu
+    by_plays = lam * (counts + silence) ** nu - by_silence
+    ridge = by_plays + exposure * by_silence + config.strength
+    diagonals: Floats = als_config.unobserved_weight * exposure[:, None] * spectrum + ridge[:, None]
+    return diagonals
+
+
+def _solve_block(listeners: Floats, diagonals: Floats, right: Floats) -> Floats:
+    """Solve ``(diag + sum x x') y = right + sum x`` for b tracks; listeners (b, n, d), the others (b, d)."""
+    right = right + listeners.sum(axis=1)
+    n, d = listeners.shape[1:]
+    if n >= d:
+        A = listeners.transpose(0, 2, 1) @ listeners
+        A[:, np.arange(d), np.arange(d)] += diagonals
+        return np.asarray(np.linalg.solve(A, right[:, :, None])[:, :, 0])
+    scaled = listeners / diagonals[:, None, :]
+    inner = listeners @ scaled.transpose(0, 2, 1)
+    inner[:, np.arange(n), np.arange(n)] += 1
+    weights = np.linalg.solve(inner, np.einsum("bnd,bd->bn", scaled, right)[:, :, None])
+    return np.asarray(right / diagonals - (scaled * weights).sum(axis=1))
+
+
+def _indices(matrix: sparse.csr_matrix, row: int) -> npt.NDArray[np.integer]:
+    return np.asarray(matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]])
+
+
+def _ndcg(best: npt.NDArray[np.integer], wanted: Bools) -> float:
+    """Mean NDCG of the lists `best` (n, k) over users who want anything; 0 if nobody does."""
+    counts = wanted.sum(axis=1)
+    discounts = 1 / np.log2(np.arange(best.shape[1]) + 2)
+    ideal = np.concatenate([[0], np.cumsum(discounts)])[np.minimum(counts, best.shape[1])]
+    gained = (np.take_along_axis(wanted, best, axis=1) * discounts).sum(axis=1)
+    return float((gained[counts > 0] / ideal[counts > 0]).mean()) if (counts > 0).any() else 0.0
