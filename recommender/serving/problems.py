@@ -21,6 +21,18 @@ from recommender.errors import (
 )
 
 PROBLEM_TYPE = "application/problem+json"
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
 _STATUS_OF: tuple[tuple[type[FirstListenError], int, str], ...] = (
     (UnknownIdError, 404, "unknown-id"),
     (AudioError, 422, "unusable-audio"),
@@ -126,4 +138,6 @@ async def _on_invalid_request(request: Request, error: Exception) -> JSONRespons
 
 
 async def _on_unexpected(request: Request, _error: Exception) -> JSONResponse:
-    return problem_response(request, 500, "internal", "the server failed on this request; its log says why")
+    # Starlette answers these outside of all middleware, so the headers are given here
+    detail = "the server failed on this request; its log says why"
+    return problem_response(request, 500, "internal", detail, headers=SECURITY_HEADERS)

@@ -30,7 +30,7 @@ def list_tracks(
     query: Annotated[str, Query(max_length=256, description="Words of title, artist or album.")] = "",
     order: Annotated[
         Literal["relevance", "popular", "new"],
-        Query(description="Without a query, relevance is the order of the catalog; new has the least played first."),
+        Query(description="Without a query, relevance is the catalog's order; new: least played, then latest, first."),
     ] = "relevance",
     offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_TOP)] = 20,
@@ -41,7 +41,9 @@ def list_tracks(
     if order == "popular":
         rows = rows[np.argsort(-evidence[rows], kind="stable")]
     elif order == "new":
-        rows = rows[::-1][np.argsort(evidence[rows[::-1]], kind="stable")]
+        released = now.model.catalog.table["released"].to_numpy(dtype=object)[rows].astype(str)
+        rows = rows[np.lexsort((rows, released))[::-1]]
+        rows = rows[np.argsort(evidence[rows], kind="stable")]
     more = urlencode({"query": query, "order": order, "offset": offset + limit, "limit": limit})
     return TrackPage(
         bundle=now.manifest.version,

@@ -1,0 +1,170 @@
+"""The page in a real browser: find, compare, choose a listener, ask why, press played, drop a file."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.browser
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--disable-sync",
+    "--mute-audio",
+    "--autoplay-policy=no-user-gesture-required",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("needs Chromium: no program called chromium is on the path (apt-get install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: "Browser", serve: Any) -> Iterator["Page"]:
+    """The page, loaded; fails if it logs an error or asks another machine for anything."""
+    address = str(serve(warm_hearing=True).base_url)
+    context = browser.new_context(viewport={"width": 1360, "height": 900})
+    opened = context.new_page()
+    problems: list[str] = []
+    refused = "Failed to load resource: the server responded with a status of 4"  # asked for on purpose by some tests
+    opened.on(
+        "console",
+        lambda message: (
+            problems.append(message.text) if message.type == "error" and not message.text.startswith(refused) else None
+        ),
+    )
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.on("request", lambda request: None if request.url.startswith(address) else problems.append(request.url))
+    opened.goto(address)
+    opened.wait_for_selector("body[data-ready=yes]")
+    yield opened
+    context.close()
+    assert problems == []
+
+
+def titles(page: "Page", within: str) -> list[str]:
+    return [text.strip() for text in page.locator(f"{within} .row .title").all_inner_texts()]
+
+
+def test_search_as_you_type_and_what_sounds_alike(page: "Page") -> None:
+    page.fill("#search", "high tide")
+    page.wait_for_function("() => document.querySelectorAll('#results .row').length === 8")
+    assert all(title.startswith("High") for title in titles(page, "#results"))
+    page.click("#results .title >> text=High Tide 7")
+    page.wait_for_selector("#subject h3 >> text=High Tide 7")
+    page.wait_for_selector("#similar .row")
+    assert all(title.startswith("High") for title in titles(page, "#similar")[:5])
+    page.locator("#similar .moment").first.click()
+    page.wait_for_function("() => document.getElementById('audio').duration > 3.9")
+    assert "High Tide 7" in page.inner_text("#now-title")
+    page.fill("#search", "zzzz")
+    page.wait_for_function("() => document.getElementById('search-status').textContent.includes('Nothing is called')")
+
+
+def test_clicking_a_moment_jumps_the_player_there(page: "Page") -> None:
+    page.evaluate(
+        """async () => {
+            const { play } = await import("/static/player.js");
+            const { api } = await import("/static/api.js");
+            play((await api("/v1/tracks/low0")).track, 2.5);
+        }"""
+    )
+    page.wait_for_function("() => document.getElementById('audio').currentTime >= 2.5")
+    assert page.evaluate("document.getElementById('audio').currentTime") < 4
+    page.locator("#toggle").click()
+    page.wait_for_function("() => document.getElementById('audio').paused")
+
+
+def test_a_listener_is_chosen_by_keyboard_and_reasons_are_given(page: "Page") -> None:
+    page.focus("#user")
+    page.wait_for_selector("[role=option]")
+    page.fill("#user", "u03")
+    page.wait_for_function("() => document.querySelector('[role=option]')?.user === 'u03'")
+    page.keyboard.press("ArrowDown")
+    assert page.get_attribute("#user", "aria-activedescendant") == "user-u03"
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => document.getElementById('listener-status').textContent.startsWith('For u03')")
+    first = page.locator("#recommendations .row").first
+    assert "Low" in first.locator(".title").inner_text()
+    assert first.locator(".badge").first.inner_text() in ("plays", "sound", "plays + sound")
+    assert first.locator(".reason").inner_text()
+    first.get_by_role("button", name="Why").click()
+    page.wait_for_selector("#recommendations .why .bar")
+    assert first.locator(".bar").count() == 3
+    assert "user=u03" in page.url
+
+
+def test_played_visibly_changes_what_comes_next(page: "Page") -> None:
+    page.fill("#user", "somebody new")
+    page.wait_for_selector("[role=option] >> text=a new listener")
+    page.keyboard.press("Enter")
+    page.wait_for_function(
+        "() => document.getElementById('listener-status').textContent.includes('has not listened yet')"
+    )
+    before = titles(page, "#recommendations")
+    page.get_by_role("button", name="Played High Tide").first.click()
+    page.wait_for_selector("#recommendations .move")
+    after = titles(page, "#recommendations")
+    assert before != after
+    assert after[0].startswith("High")
+    assert "changed" in page.inner_text("#toast")
+    assert "1 listen since" in page.inner_text("#facts")
+
+
+def test_a_dropped_file_is_placed_at_once(page: "Page", world: Any, tmp_path: Path) -> None:
+    samples = bytearray((world.music / "low2.wav").read_bytes())
+    samples[1000:3000] = np.zeros(2000, dtype=np.uint8).tobytes()
+    (tmp_path / "My own song.wav").write_bytes(samples)
+    page.set_input_files("#file", tmp_path / "My own song.wav")
+    page.wait_for_selector("#subject h3 >> text=My own song")
+    page.wait_for_selector("#similar .row")
+    assert titles(page, "#similar")[0] == "Low Tide 2"
+    assert "it can be recommended now" in page.inner_text("#drop-status")
+    (tmp_path / "noise.mp3").write_bytes(b"not audio")
+    page.set_input_files("#file", tmp_path / "noise.mp3")
+    page.wait_for_function("() => document.getElementById('drop-status').textContent.includes('noise.mp3')")
+
+
+def test_names_are_text_whatever_they_hold(page: "Page") -> None:
+    page.fill("#user", "<b>")
+    page.wait_for_selector("[role=option] >> text=مستمع <b>جديد</b>")
+    page.locator("[role=option]").first.click()
+    page.wait_for_function("() => document.getElementById('listener-status').textContent.startsWith('Default list')")
+    assert page.locator("#listener-status b, [role=option] b").count() == 0
+
+
+def test_a_phone_shows_one_section_at_a_time_without_scrolling_sideways(page: "Page") -> None:
+    page.set_viewport_size({"width": 375, "height": 740})
+    assert page.locator("#find").is_visible()
+    assert not page.locator("#listener").is_visible()
+    page.click("nav >> text=Listener")
+    assert page.locator("#listener").is_visible()
+    for view in ("find", "alike", "listener"):
+        page.click(f"[data-view={view}]")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 375, view
+
+
+def test_the_description_of_the_api_is_drawn(page: "Page") -> None:
+    page.click("text=API")
+    page.wait_for_selector("details.panel")
+    assert page.locator("details.panel").count() == 13
+    page.locator("details.panel summary").first.click()
+    assert page.locator("details[open] pre").count() >= 1
