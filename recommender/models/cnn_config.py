@@ -57,7 +57,7 @@ class TrainCnnConfig:
     epochs : int
         At most; an epoch takes two crops of every track.
     patience : int
-        Epochs without a better validation score after which training stops.
+        Epochs without a lower validation loss after which training stops.
     batch_tracks : int
         Tracks a batch; each is told apart from the others of its batch.
     crop_frames : int
@@ -94,7 +94,7 @@ class TrainCnnConfig:
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     temperature: float = 0.1
-    contrastive_weight: float = 1.0
+    contrastive_weight: float = 0.1
     alignment_weight: float = 1.0
     min_evidence: int = 3
     held_out: float = 0.15

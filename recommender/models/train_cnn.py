@@ -117,7 +117,7 @@ def train_cnn(
             if len(validation):
                 entry |= _validate(network, table, validation, goals, config, device)
             state.history.append(entry)
-            if not len(validation) or entry["val_score"] >= max(past.get("val_score", 0.0) for past in state.history):
+            if not len(validation) or entry["val_loss"] <= min(past["val_loss"] for past in state.history):
                 state.best_epoch, state.best_weights = epoch, weights_of(network)
             if checkpoint is not None:
                 save_checkpoint(checkpoint, run, state)
@@ -171,7 +171,6 @@ def _validate(
     known = goals.known[tracks]
     factors = goals.factors[tracks]
     return {
-        "val_score": 0.5 * (sibling_mrr(first, second) + retrieval_mrr(predicted[known], factors[known])),
         "val_loss": (config.contrastive_weight * contrast + config.alignment_weight * aligned).item(),
         "val_contrast": contrast.item(),
         "val_align": aligned.item(),

@@ -106,7 +106,7 @@ def trained(world) -> TrainedCnn:
 
 def test_it_learns_what_it_is_asked_on_tracks_it_has_never_met():
     clips = make_clips(48, n_clips=6)
-    config = replace(SMALL, epochs=25, patience=25, augment=UNCHANGED)
+    config = replace(SMALL, epochs=25, patience=25, contrastive_weight=1.0, augment=UNCHANGED)
     trained = train_cnn(clips, make_factors(clips), None, config)
     torch.manual_seed(0)
     untrained = SpectrogramCNN(config.cnn).eval()
@@ -197,10 +197,10 @@ def test_tracks_without_evidence_have_no_say(world):
 def test_it_stops_when_it_no_longer_gets_better_and_keeps_the_best(world):
     clips, factors = world
     trained = train_cnn(clips, factors, None, replace(SMALL, epochs=40, patience=2, learning_rate=0.05))
-    scores = [entry["val_score"] for entry in trained.history]
-    assert len(scores) < 40
-    assert len(scores) == trained.best_epoch + 2
-    assert scores[trained.best_epoch - 1] == max(scores)
+    losses = [entry["val_loss"] for entry in trained.history]
+    assert len(losses) < 40
+    assert len(losses) == trained.best_epoch + 2
+    assert losses[trained.best_epoch - 1] == min(losses)
 
 
 def test_too_few_tracks_are_refused_with_the_least_number():
