@@ -90,6 +90,12 @@ def text_cells(column: pa.ChunkedArray, name: str) -> Cells[pa.LargeStringArray]
     return Cells(pc.utf8_trim_whitespace(_whole(text, pa.large_string())))
 
 
+def too_long(values: pa.LargeStringArray, name: str) -> Fault:
+    """Find texts of more than five lines: a quote that was not closed has swallowed the rows that follow."""
+    mask = _mask(pc.greater(pc.count_substring(values, "\n"), 5))
+    return Fault(mask, lambda row: f"{name} {_shown(values[row])} runs over many lines: is a quote missing?")
+
+
 def number_cells(column: pa.ChunkedArray, name: str) -> Cells[npt.NDArray[np.float64]]:
     """Read numbers; a cell that is empty, is no number or is not finite is a fault."""
     values, text = _numbers(column, name)
@@ -125,7 +131,7 @@ def time_cells(column: pa.ChunkedArray, name: str) -> Cells[npt.NDArray[np.datet
     if len(rest):
         times[rest] = _from_iso(text.take(pa.array(rest)))
     bad = np.isnat(times) & ~missing & ~np.isinf(numbers)
-    reason = f"is not a time: {name} is Unix seconds or an ISO date such as 2024-05-31T20:15:00Z"
+    reason = "is not a time, expected Unix seconds or ISO 8601 (2024-05-31T20:15:00Z)"
     return Cells(
         times,
         (Fault(bad | np.isinf(numbers), lambda row: f"{name} {_shown(text[row])} {reason}"), _implausible(times, name)),

@@ -7,6 +7,7 @@ would look for: its line in a text file, its row in a Parquet file.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 import re
@@ -31,6 +32,7 @@ Aliases = Mapping[str, Sequence[str]]
 
 _BLOCK_BYTES = 1 << 24
 _SAMPLE_RECORDS = 100
+_ANY_BYTES = "latin-1"
 _JSON_TYPES = {
     frozenset({str}): pa.large_string(),
     frozenset({int}): pa.int64(),
@@ -158,7 +160,7 @@ def _read_csv(path: Path, aliases: Aliases, required: Iterable[str]) -> RawTable
         rejected[row.number - skipped - 1] = f"has {row.actual_columns} fields, expected {row.expected_columns}"
         return "skip"
 
-    quote = _quoting(path)
+    quote, encoding = _quoting(path), _encoding(path)
     try:
         table = pyarrow.csv.read_csv(
             path,
@@ -167,7 +169,7 @@ def _read_csv(path: Path, aliases: Aliases, required: Iterable[str]) -> RawTable
                 column_names=names,
                 skip_rows=skipped,
                 block_size=_BLOCK_BYTES,
-                encoding="utf-16" if _is_utf16(path) else "utf8",
+                encoding={"utf-16": "utf-16", "utf-8-sig": "utf8"}.get(encoding, encoding),
             ),
             parse_options=pyarrow.csv.ParseOptions(
                 delimiter=_delimiter(path),
@@ -183,8 +185,18 @@ def _read_csv(path: Path, aliases: Aliases, required: Iterable[str]) -> RawTable
             ),
         )
     except (pa.ArrowInvalid, UnicodeError) as error:
-        raise DataError(f"{path} cannot be read as a table of text: {error}; is a quote not closed?") from error
+        first, last = max(_csv_spans(path), key=lambda span: span[1] - span[0], default=(1, 1))
+        quote_hint = f"; a quote that opens on line {first} closes on line {last}" if last > first else ""
+        raise DataError(f"{path} cannot be read as a table of text: {error}{quote_hint}") from error
+    if encoding == _ANY_BYTES:
+        table = pa.table({name: _as_bytes(table[name]) for name in included})
     return RawTable(path, {column: table[names[at]] for column, at in picked.items()}, rejected, "line")
+
+
+def _as_bytes(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Turn cells that were read byte by letter back into the bytes that the file holds."""
+    cells = (value.decode("utf-8").encode(_ANY_BYTES) for value in column.to_pylist())
+    return pa.chunked_array([pa.array(cells, pa.large_binary())])
 
 
 def _read_parquet(path: Path, aliases: Aliases, required: Iterable[str]) -> RawTable:
@@ -297,6 +309,24 @@ def _open_text(path: Path) -> IO[str]:
 def _is_utf16(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(2) in (b"\xff\xfe", b"\xfe\xff")
+
+
+def _encoding(path: Path) -> str:
+    """Return ``utf-16``, ``utf-8-sig``, or, for a file that is neither, the encoding in which any byte is a letter.
+
+    pyarrow cannot tell of a row with too few fields whose bytes are no text.
+    """
+    if _is_utf16(path):
+        return "utf-16"
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with path.open("rb") as file:
+        try:
+            while block := file.read(_BLOCK_BYTES):
+                decoder.decode(block)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return _ANY_BYTES
+    return "utf-8-sig"
 
 
 def _quoting(path: Path) -> bool:

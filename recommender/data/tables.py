@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 
 from recommender.data.catalog import TRACK_COLUMNS
-from recommender.data.cells import Fault, id_cells, number_cells, text_cells, time_cells, vector_cells
+from recommender.data.cells import Fault, id_cells, number_cells, text_cells, time_cells, too_long, vector_cells
 from recommender.data.raw_tables import Aliases, RawTable, read_raw
 from recommender.data.storage import atomic_path
 from recommender.errors import DataError
@@ -118,12 +118,12 @@ def read_interactions(path: Path) -> tuple[pd.DataFrame, TableReport]:
         stamps = time_cells(raw.columns["timestamp"], "timestamp")
         times = stamps.values
         faults += stamps.faults
-    good, problems = _judge(raw, faults)
-    kept = np.flatnonzero(good)
+    verdict = _judge(raw, faults)
+    kept = np.flatnonzero(verdict.good)
     user_ids, item_ids = (_take(cells.values, kept) for cells in (users, items))
     frame, n_duplicate = _merge_plays(user_ids, item_ids, weights[kept], times[kept])
-    n_read = len(raw) + len(raw.rejected)
-    return frame, TableReport(path, n_read, len(kept) - n_duplicate, n_read - len(kept), n_duplicate, problems)
+    counts = (verdict.n_read, len(kept) - n_duplicate, verdict.n_broken, n_duplicate)
+    return frame, TableReport(path, *counts, verdict.problems)
 
 
 def read_tracks(path: Path) -> tuple[pd.DataFrame, TableReport]:
@@ -148,7 +148,7 @@ def read_tracks(path: Path) -> tuple[pd.DataFrame, TableReport]:
     for name in ("title", "artist", "album", "path"):
         if name in raw.columns:
             cells = text_cells(raw.columns[name], name)
-            faults += cells.faults
+            faults += [*cells.faults, too_long(cells.values, name)]
             text = pc.replace_substring_regex(pc.fill_null(cells.values, ""), r"\s+", " ")
             columns[name] = pd.Series(text.to_numpy(zero_copy_only=False), dtype="str")
         else:
@@ -163,12 +163,11 @@ def read_tracks(path: Path) -> tuple[pd.DataFrame, TableReport]:
     if "released" in raw.columns:
         columns["released"], doubt = _dates(raw.columns["released"])
         doubts.append(doubt)
-    good, problems = _judge(raw, faults, doubts)
-    frame = pd.DataFrame(columns)[["item_id", *TRACK_COLUMNS]][good]
+    verdict = _judge(raw, faults, doubts)
+    frame = pd.DataFrame(columns)[["item_id", *TRACK_COLUMNS]][verdict.good]
     unique = frame.drop_duplicates("item_id", keep="last").reset_index(drop=True)
-    n_read = len(raw) + len(raw.rejected)
-    report = TableReport(path, n_read, len(unique), n_read - len(frame), len(frame) - len(unique), problems)
-    return unique, report
+    counts = (verdict.n_read, len(unique), verdict.n_broken, len(frame) - len(unique))
+    return unique, TableReport(path, *counts, verdict.problems)
 
 
 def read_embeddings(path: Path) -> tuple[list[str], npt.NDArray[np.float32], TableReport]:
@@ -190,13 +189,12 @@ def read_embeddings(path: Path) -> tuple[list[str], npt.NDArray[np.float32], Tab
     """
     raw = read_raw(path, EMBEDDING_ALIASES, ("item_id", "embedding"))
     ids, vectors = id_cells(raw.columns["item_id"], "item_id"), vector_cells(raw.columns["embedding"], "embedding")
-    good, problems = _judge(raw, [*ids.faults, *vectors.faults])
-    kept = np.flatnonzero(good)
+    verdict = _judge(raw, [*ids.faults, *vectors.faults], rows_may_span_lines=True)
+    kept = np.flatnonzero(verdict.good)
     series = pd.Series(_take(ids.values, kept))
     last = ~series.duplicated(keep="last").to_numpy()
-    n_read = len(raw) + len(raw.rejected)
-    n_duplicate = int((~last).sum())
-    report = TableReport(path, n_read, int(last.sum()), n_read - len(kept), n_duplicate, problems)
+    counts = (verdict.n_read, int(last.sum()), verdict.n_broken, int((~last).sum()))
+    report = TableReport(path, *counts, verdict.problems)
     return series[last].tolist(), vectors.values[kept[last]], report
 
 
@@ -224,10 +222,9 @@ def read_table(path: Path, aliases: Aliases, required: Iterable[str]) -> tuple[p
         cells = (id_cells if name in required else text_cells)(column, name)
         faults += cells.faults
         columns[name] = pd.Series(pc.fill_null(cells.values, "").to_numpy(zero_copy_only=False), dtype="str")
-    good, problems = _judge(raw, faults)
-    frame = pd.DataFrame(columns)[good].reset_index(drop=True)
-    n_read = len(raw) + len(raw.rejected)
-    return frame, TableReport(path, n_read, len(frame), n_read - len(frame), 0, problems)
+    verdict = _judge(raw, faults)
+    frame = pd.DataFrame(columns)[verdict.good].reset_index(drop=True)
+    return frame, TableReport(path, verdict.n_read, len(frame), verdict.n_broken, 0, verdict.problems)
 
 
 def write_table(path: Path, frame: pd.DataFrame) -> None:
@@ -249,17 +246,46 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
         if ending == ".parquet":
             pyarrow.parquet.write_table(pa.Table.from_pandas(frame, preserve_index=False), part)
         elif ending == ".jsonl":
-            frame.to_json(part, orient="records", lines=True, date_format="iso", force_ascii=False, double_precision=15)
+            _write_json_lines(part, frame)
         else:
-            lists = [c for c in frame.columns if frame[c].map(lambda v: isinstance(v, list | np.ndarray)).any()]
-            flat = frame.assign(**{c: [json.dumps(np.asarray(v).tolist()) for v in frame[c]] for c in lists})
+            flat = frame.assign(**{c: [json.dumps(np.asarray(v).tolist()) for v in frame[c]] for c in _lists_of(frame)})
             flat.to_csv(part, index=False, sep="," if ending == ".csv" else "\t", lineterminator="\n")
 
 
+def _lists_of(frame: pd.DataFrame) -> list[str]:
+    objects = [column for column in frame.columns if frame[column].dtype == object]
+    return [c for c in objects if frame[c].map(lambda value: isinstance(value, list | np.ndarray)).any()]
+
+
+def _write_json_lines(path: Path, frame: pd.DataFrame) -> None:
+    """Write one object a row; pandas' own writer would round the small numbers of vectors."""
+    lists = _lists_of(frame)
+    others = frame.drop(columns=lists)
+    plain = others.to_json(orient="records", lines=True, date_format="iso", force_ascii=False, double_precision=15)
+    with path.open("w", encoding="utf-8") as file:
+        if not lists:
+            file.write(plain)
+            return
+        for row, text in enumerate(plain.split("\n")[: len(frame)]):
+            vectors = {column: np.asarray(frame[column].iloc[row]).tolist() for column in lists}
+            file.write(json.dumps({**json.loads(text or "{}"), **vectors}, ensure_ascii=False) + "\n")
+
+
+@dataclass(frozen=True, eq=False)
+class _Verdict:
+    good: npt.NDArray[np.bool_]
+    n_read: int
+    n_broken: int
+    problems: tuple[str, ...]
+
+
 def _judge(
-    raw: RawTable, faults: Sequence[Fault], doubts: Sequence[Fault] = ()
-) -> tuple[npt.NDArray[np.bool_], tuple[str, ...]]:
-    """Tell which rows can be used, and name the others; a doubt is named, its row is used."""
+    raw: RawTable, faults: Sequence[Fault], doubts: Sequence[Fault] = (), *, rows_may_span_lines: bool = False
+) -> _Verdict:
+    """Tell which rows can be used, and name the others; a doubt is named, its row is used.
+
+    A quote that is never closed makes one broken row of many lines: each of these lines counts as a broken row.
+    """
     bad = np.zeros(len(raw), dtype=bool)
     for fault in faults:
         bad |= fault.mask
@@ -268,16 +294,19 @@ def _judge(
         told |= doubt.mask
     n_read, n_broken = len(raw) + len(raw.rejected), int(bad.sum()) + len(raw.rejected)
     if n_broken == 0 and not told.any():
-        return ~bad, ()
+        return _Verdict(~bad, n_read, 0, ())
     positions = raw.positions()
     reasons = dict(raw.rejected)
     for row in np.flatnonzero(told)[:MAX_NAMED].tolist():
         reasons[int(positions[row])] = next(
-            fault.reason(row) for fault in (*(faults if bad[row] else doubts),) if fault.mask[row]
+            fault.reason(row) for fault in (faults if bad[row] else doubts) if fault.mask[row]
         )
     named = sorted(reasons)[:MAX_NAMED]
     spans = raw.numbers_of(named)
-    problems = [f"{raw.unit} {spans[at][0]}: {reasons[at]}" for at in named]
+    if not rows_may_span_lines:
+        lines_lost = sum(last - first for first, last in spans.values())
+        n_read, n_broken = n_read + lines_lost, n_broken + lines_lost
+    problems = [f"{_place(raw.unit, *spans[at])}: {reasons[at]}" for at in named]
     if (rest := int(told.sum()) + len(raw.rejected) - len(named)) > 0:
         problems.append(f"and {rest} more rows")
     if n_broken > MAX_BROKEN * n_read:
@@ -285,7 +314,11 @@ def _judge(
             f"{raw.path}: {n_broken} of {n_read} rows cannot be used, at most {MAX_BROKEN:.0%} may be; "
             f"{'; '.join(problems[:3])}; correct them or leave them out"
         )
-    return ~bad, tuple(problems)
+    return _Verdict(~bad, n_read, n_broken, tuple(problems))
+
+
+def _place(unit: str, first: int, last: int) -> str:
+    return f"{unit} {first}" if first == last else f"{unit}s {first} to {last}"
 
 
 def _take(values: Any, rows: npt.NDArray[np.int64] | None) -> pd.Series[str]:
