@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from recommender.audio.clips import ClipConfig
 from recommender.errors import ConfigError
-from recommender.models.trained_cnn import TrainCnnConfig
+from recommender.models.cnn_config import TrainCnnConfig
 from recommender.ranking.model import RankerConfig
 
 

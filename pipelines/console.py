@@ -15,8 +15,9 @@ from rich.table import Table
 from recommender.data.progress import Progress
 
 PLAIN_INTERVAL_S = 10.0
+PLAIN_WIDTH = 140
 
-out = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+out = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 

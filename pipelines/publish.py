@@ -10,7 +10,9 @@ from pipelines import console
 from pipelines.workspace import Workspace
 from recommender.data.tables import write_table
 from recommender.errors import DataError
-from recommender.serving.bundle import current_bundle, list_bundles, load_bundle, use_bundle
+from recommender.serving.bundle import Manifest, current_bundle, list_bundles, load_bundle, use_bundle
+
+TOLERATED_LOSS = 0.05
 
 
 def export(workspace: Workspace, what: str, out: Path) -> None:
@@ -58,11 +60,35 @@ def show(workspace: Workspace) -> None:
             "current" if bundle.version == current else "",
             bundle.version,
             bundle.created_at,
-            bundle.metrics.get("validation", {}).get("ndcg", ""),
+            "" if (ndcg := held_out_ndcg(bundle)) is None else f"{ndcg:.3f}",
         )
         for bundle in bundles
     ]
     console.table(f"Bundles of {workspace.folder}", ("", "version", "made", "validation NDCG"), rows)
+
+
+def held_out_ndcg(manifest: Manifest) -> float | None:
+    """Return the NDCG that a bundle's recipe reached on plays hidden from it, None without plays.
+
+    New and known tracks mixed in one list where there is sound, known tracks otherwise.
+    """
+    found = manifest.metrics.get("validation", {})
+    if "mixed" in found:
+        return float(found["mixed"]["blend"]["total"])
+    return float(found["warm"]["blend"]) if "warm" in found else None
+
+
+def worse_than(new: Manifest, old: Manifest | None) -> str | None:
+    """Say why a bundle should not replace another, None if it may.
+
+    Both were measured on plays hidden from them; a new one may lose `TOLERATED_LOSS` of the old one's NDCG by chance.
+    """
+    if old is None:
+        return None
+    found, before = held_out_ndcg(new), held_out_ndcg(old)
+    if found is None or before is None or found >= (1 - TOLERATED_LOSS) * before:
+        return None
+    return f"on plays hidden from it, it reaches NDCG {found:.3f}; {old.version} reached {before:.3f}"
 
 
 def use(workspace: Workspace, version: str) -> None:

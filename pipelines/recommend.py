@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -154,7 +155,7 @@ def similar(workspace: Workspace, track: str, *, top: int, out: Path | None) -> 
         title = Path(track).name
     else:
         raise UnknownIdError(f"{track!r} is neither a track of {workspace.folder} nor an audio file")
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "item_id": model.catalog.tracks.ids[match.track_row],
             "rank": rank,

@@ -13,6 +13,7 @@ import pandas as pd
 from pipelines import console
 from pipelines.config import Settings
 from pipelines.ingest import add_music, add_plays, add_tracks
+from pipelines.publish import held_out_ndcg, worse_than
 from pipelines.workspace import Workspace
 from recommender.data.catalog import Catalog
 from recommender.data.embeddings import Embeddings
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from recommender.serving.bundle import Manifest
 
 MIN_HEARD_TRACKS = 8
-TOLERATED_LOSS = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,6 +230,8 @@ def _fit(workspace: Workspace, library: Library, settings: Settings) -> Manifest
     current = workspace.bundles / "current"
     serving = current.read_text(encoding="utf-8").strip() if current.exists() else None
     reason = worse_than(manifest, next((old for old in before if old.version == serving), None))
+    if (ndcg := held_out_ndcg(manifest)) is not None:
+        console.out.print(f"NDCG@{settings.ranker.validation_top} on plays hidden while it learned: {ndcg:.3f}")
     if reason is None:
         use_bundle(workspace.bundles, manifest.version)
         console.out.print(f"bundle {manifest.version} is current")
@@ -239,19 +241,6 @@ def _fit(workspace: Workspace, library: Library, settings: Settings) -> Manifest
             f"to use it all the same: firstlisten bundles {workspace.folder} use {manifest.version}"
         )
     return manifest
-
-
-def worse_than(new: Manifest, old: Manifest | None) -> str | None:
-    """Say why a bundle should not replace another, None if it may.
-
-    Both were measured on plays hidden from them; a new one may lose `TOLERATED_LOSS` of the old one's NDCG by chance.
-    """
-    if old is None:
-        return None
-    scores = [manifest.metrics.get("validation", {}).get("ndcg") for manifest in (new, old)]
-    if scores[0] is None or scores[1] is None or scores[0] >= (1 - TOLERATED_LOSS) * scores[1]:
-        return None
-    return f"its validation NDCG is {scores[0]:.3f}, that of {old.version} was {scores[1]:.3f}"
 
 
 def take_in(workspace: Workspace) -> None:

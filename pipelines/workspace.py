@@ -151,7 +151,7 @@ class Workspace:
 
     def music_roots(self) -> tuple[Path, ...]:
         """Return the music folders and the folder of uploads."""
-        return tuple(Path(root) for root in sorted(set(self.files()["root"]))) + (self.uploads,)
+        return (*(Path(root) for root in sorted(set(self.files()["root"]))), self.uploads)
 
     def _read(self, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
         path = self.folder / "tables" / f"{name}.parquet"

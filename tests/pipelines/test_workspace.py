@@ -76,7 +76,7 @@ def test_a_broken_table_changes_nothing(workspace, log, tmp_path):
     before = workspace.interaction_table()
     bad = tmp_path / "bad.csv"
     bad.write_text("user_id,item_id,weight\n" + "u,a,-1\n" * 5 + "u,a,1\n" * 5)
-    with pytest.raises(DataError, match="bad.csv"):
+    with pytest.raises(DataError, match=r"bad\.csv"):
         ingest.run(workspace, interactions=bad)
     pd.testing.assert_frame_equal(workspace.interaction_table(), before)
 
