@@ -12,7 +12,7 @@ import pandas as pd
 from pipelines import console
 from pipelines.recommend import load_current
 from pipelines.workspace import Workspace
-from recommender.data.storage import atomic_path
+from recommender.data.table_stream import write_frames
 from recommender.errors import ConfigError, DataError
 from recommender.playlists.builder import Playlist, Rules, Seeds, build_playlist, build_playlists
 from recommender.playlists.formats import file_names_of, write_m3u8
@@ -138,7 +138,7 @@ def batch(workspace: Workspace, out: Path, *, length: int, seed: int, absolute: 
                     bar(place + 1, len(model.users))
                 yield pd.concat(frames, ignore_index=True)
 
-    rows = _write_blocks(out / "playlists.parquet", blocks())
+    rows = write_frames(out / "playlists.parquet", blocks())
     what = f"{len(model.users)} playlists" if with_files else "no M3U8 files, since no track has a path"
     console.out.print(f"{out}: {what}, playlists.parquet with {rows} rows", markup=False)
 
@@ -155,20 +155,3 @@ def _frame(user: str, playlist: Playlist) -> pd.DataFrame:
             "relaxed_rules": ["; ".join(playlist.relaxed_rules)] * count,
         }
     )
-
-
-def _write_blocks(path: Path, frames: Iterator[pd.DataFrame]) -> int:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    rows = 0
-    with atomic_path(path) as part:
-        writer = None
-        for frame in frames:
-            table = pa.Table.from_pandas(frame, preserve_index=False)
-            writer = writer or pq.ParquetWriter(part, table.schema)
-            writer.write_table(table)
-            rows += len(frame)
-        assert writer is not None
-        writer.close()
-    return rows

@@ -15,6 +15,8 @@ from scipy import sparse
 
 from pipelines import console
 from pipelines.workspace import Workspace
+from recommender.data.progress import Progress, silent
+from recommender.data.table_stream import write_frames
 from recommender.data.tables import read_interactions, read_tracks, write_table
 from recommender.errors import DataError, UnknownIdError
 from recommender.ranking.ranker import (
@@ -95,13 +97,8 @@ def run(
         _print_list(model, users[0], plays, heard, options)
         return
     with console.progress("Recommending") as bar:
-        blocks = recommend_in_blocks(model, users, plays, heard, options)
-        frames = []
-        for frame, done in blocks:
-            frames.append(frame)
-            bar(done, len(users))
-    write_table(out, pd.concat(frames, ignore_index=True))
-    console.out.print(f"{out}: {sum(map(len, frames))} rows for {len(users)} users", markup=False)
+        rows = write_frames(out, recommend_in_blocks(model, users, plays, heard, options, bar))
+    console.out.print(f"{out}: {rows} rows for {len(users)} users", markup=False)
 
 
 def recommend_in_blocks(
@@ -110,8 +107,9 @@ def recommend_in_blocks(
     plays: sparse.csr_matrix,
     heard: sparse.csr_matrix,
     options: RecommendOptions,
-) -> Iterator[tuple[pd.DataFrame, int]]:
-    """Yield tables of user_id, item_id, rank, score, source for a block of users at a time, and the users done."""
+    progress: Progress = silent,
+) -> Iterator[pd.DataFrame]:
+    """Yield tables of user_id, item_id, rank, score, source for a block of users at a time; progress is in users."""
     ids = np.array(model.catalog.tracks.ids, dtype=object)
     for start in range(0, len(users), BLOCK_USERS):
         end = min(start + BLOCK_USERS, len(users))
@@ -126,7 +124,8 @@ def recommend_in_blocks(
                 "source": [source for one in lists for source in one.sources],
             }
         )
-        yield frame, end
+        progress(end, len(users))
+        yield frame
 
 
 def similar(workspace: Workspace, track: str, *, top: int, out: Path | None) -> None:
