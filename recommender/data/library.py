@@ -12,6 +12,7 @@ import stat
 from collections import deque
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pandas as pd
 
@@ -23,6 +24,7 @@ FILE_COLUMNS = (
     "item_id", "content_hash", "path", "size", "mtime_ns",
     "title", "artist", "album", "duration_s", "released", "error",
 )  # fmt: skip
+_NUMBERS = {"size": "int64", "mtime_ns": "int64", "duration_s": "float64"}
 PART_BYTES = 64 * 1024
 UNREAD = -1
 """Size and time of change of a file that could not be read: it is tried again by the next scan."""
@@ -40,7 +42,8 @@ class LibraryScan:
         sentence that says why the file cannot be used, ``""`` if nothing speaks against it. Identical files have the
         same item_id. That a file is without error does not mean that it can be decoded to its end.
     added, changed, removed, unchanged : tuple of str
-        Paths. Each file of `files` is in one of added, changed, moved and unchanged.
+        Paths. Each file of `files` is in one of added, changed, moved and unchanged; each of the last scan is in one of
+        changed, moved, unchanged and removed: a file that another one was moved over is removed too.
     moved : tuple of (str, str)
         Old path, new path.
     duplicates : tuple of (str, str)
@@ -253,7 +256,7 @@ def _compare(before: dict[str, _File], now: dict[str, _File], same: set[str], wa
         old_id = before[path].item_id if path in left else None
         item_id = ids.of_content(now[path]) or (old_id if old_id is not None and not ids.taken(old_id) else None)
         left.discard(path)
-        (added if old_id is None or (item_id is None) else changed).append(path)
+        (added if old_id is None else changed).append(path)
         ids.give(now[path], item_id or ids.new(now[path]))
     files = [ids.files[path] for path in sorted(ids.files)]
     return LibraryScan(
@@ -307,8 +310,7 @@ def _duplicates(files: list[_File]) -> tuple[tuple[str, str], ...]:
 
 def _frame_of(files: list[_File]) -> pd.DataFrame:
     columns = {name: [getattr(file, name) for file in files] for name in FILE_COLUMNS}
-    kinds = {"size": "int64", "mtime_ns": "int64", "duration_s": "float64"}
-    return pd.DataFrame({name: pd.Series(values, dtype=kinds.get(name, "str")) for name, values in columns.items()})
+    return pd.DataFrame({name: pd.Series(values, dtype=_NUMBERS.get(name, "str")) for name, values in columns.items()})
 
 
 def _files_of(known: pd.DataFrame | None) -> list[_File]:
@@ -316,8 +318,8 @@ def _files_of(known: pd.DataFrame | None) -> list[_File]:
         return []
     if missing := [name for name in FILE_COLUMNS if name not in known.columns]:
         raise DataError(f"the last scan's table has no column {missing[0]!r}, found {list(known.columns)}; scan anew")
-    texts = {name: known[name].fillna("").astype(str).tolist() for name in FILE_COLUMNS[:3] + FILE_COLUMNS[5:]}
-    numbers = {name: known[name].astype("int64").tolist() for name in ("size", "mtime_ns")}
-    texts.pop("duration_s")
-    columns = {**texts, **numbers, "duration_s": known["duration_s"].astype(float).tolist()}
+    columns: dict[str, list[Any]] = {}
+    for name in FILE_COLUMNS:
+        kind: Any = _NUMBERS.get(name)
+        columns[name] = (known[name].astype(kind) if kind else known[name].fillna("").astype(str)).tolist()
     return [_File(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]

@@ -157,10 +157,12 @@ def normalise(text: str) -> str:
     ('beyonce', 'ac dc', '!!!', '坂本龍一')
     """
     plain = _FEATURING.sub("", text.strip()).replace("&", " and ").casefold()
-    letters = [mark for mark in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(mark)]
-    words = re.sub(r"[^\w]+|_", " ", re.sub(r"['’`]", "", "".join(letters))).split()
-    words = words[1:] if len(words) > 1 and words[0] == "the" else words
-    return unicodedata.normalize("NFC", " ".join(words)) or text.strip().casefold()
+    # Accents only: in other scripts a combining mark makes another letter.
+    bare = "".join(mark for mark in unicodedata.normalize("NFKD", plain) if not "\u0300" <= mark <= "\u036f")
+    words = re.sub(r"\W+|_", " ", re.sub(r"['’`]", "", unicodedata.normalize("NFC", bare))).split()
+    if len(words) > 1 and words[0] == "the" and words[1] != "the":
+        words = words[1:]
+    return " ".join(words) or text.strip().casefold()
 
 
 def _match(listens: Iterable[Listen], catalog: Catalog) -> list[int | None]:

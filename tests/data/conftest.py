@@ -12,7 +12,7 @@ import pytest
 CODECS = {
     ".mp3": "libmp3lame",
     ".flac": "flac",
-    ".ogg": "libvorbis",
+    ".ogg": "vorbis",
     ".opus": "libopus",
     ".m4a": "aac",
     ".aac": "aac",
@@ -32,6 +32,8 @@ def make_audio() -> MakeAudio:
         noise = (np.random.default_rng(seed).standard_normal((1, rate)) * 3000).astype(np.int16)
         with av.open(path, "w", format="adts" if path.suffix == ".aac" else None) as file:
             stream = file.add_stream(CODECS[path.suffix], rate=rate, layout="stereo")
+            if path.suffix == ".ogg":
+                stream.options = {"strict": "-2"}  # FFmpeg's own Vorbis encoder
             context = stream.codec_context
             context.open()
             resampler = av.AudioResampler(context.format.name, "stereo", rate, context.frame_size or 4096)
