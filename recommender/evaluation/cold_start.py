@@ -163,9 +163,8 @@ def _prepare(
 ) -> tuple[Task, Fits]:
     task = cold_task(interactions, has_embedding, fraction=config.fraction, min_users=config.min_plays, seed=seed)
     check_cold(task)
-    if isinstance(embed, Embeddings):
-        return task, Fits(catalog, task.train, embed, config.ranker, seed)
-    return task, Fits(catalog, task.train, embed(task.train), config.ranker, seed, embed)
+    embeddings = embed if isinstance(embed, Embeddings) else embed(task.train)
+    return task, Fits(catalog, task.train, embeddings, config.ranker, seed)
 
 
 def _step(tell: Progress, done: Iterator[int], total: int) -> None:

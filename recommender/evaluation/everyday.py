@@ -107,10 +107,8 @@ def warm_evaluation(
     def tasks(seed: int) -> Iterator[tuple[Task, Fits]]:
         for protocol in protocols:
             task = _task(protocol, interactions, has_embedding, config, seed)
-            if callable(embed):
-                yield task, Fits(catalog, task.train, embed(task.train), config.ranker, seed, embed)
-            else:
-                yield task, Fits(catalog, task.train, embed, config.ranker, seed)
+            embeddings = embed(task.train) if callable(embed) else embed
+            yield task, Fits(catalog, task.train, embeddings, config.ranker, seed)
 
     tell = progress or silent
     total = len(config.seeds) * len(protocols) * len(methods)

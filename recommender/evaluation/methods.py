@@ -24,7 +24,7 @@ from recommender.evaluation.protocol import Rank, Task
 from recommender.models.als import fit_als
 from recommender.models.cold_start import fit_prior_and_left_out
 from recommender.models.factors import Factors
-from recommender.ranking.ranker import HybridModel, RankerConfig, fit_hybrid, score_users, validation_split
+from recommender.ranking.ranker import HybridModel, RankerConfig, fit_hybrid, score_users
 
 Embed = Callable[[Interactions], Embeddings]
 """Makes the embeddings given the training plays alone."""
@@ -53,9 +53,6 @@ class Fits:
     config : RankerConfig
     seed : int
         Of everything random in the methods.
-    embed : Embed, optional
-        What made the embeddings, if they owe anything to plays: First Listen chooses its blend on embeddings made from
-        the plays that are left after a second split.
     fitted : HybridModel, optional
         Fitted on the same plays before, to be used instead of fitting one here.
     """
@@ -65,7 +62,6 @@ class Fits:
     embeddings: Embeddings | None
     config: RankerConfig
     seed: int
-    embed: Embed | None = None
     fitted: HybridModel | None = None
 
     def require_embeddings(self) -> Embeddings:
@@ -104,14 +100,7 @@ class Fits:
         """First Listen fitted on the training plays and the embeddings."""
         if self.fitted is not None:
             return self.fitted
-        split, split_embeddings, config = None, None, self.config
-        if self.embed is not None:
-            has = self.require_embeddings().tracks.known(self.train.tracks)
-            split = validation_split(self.train, has, config.seed, config.cold_share, config.held_out_share)
-            split_embeddings = self.embed(split.train)
-        return fit_hybrid(
-            self.catalog, self.train, self.embeddings, config, split=split, split_embeddings=split_embeddings
-        )
+        return fit_hybrid(self.catalog, self.train, self.embeddings, self.config)
 
     @cached_property
     def sound(self) -> npt.NDArray[np.float32]:

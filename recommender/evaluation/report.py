@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -143,26 +143,47 @@ def write_report(report: Report, out: Path) -> None:
 
 
 def to_markdown(report: Report) -> str:
-    """Return the report as a page: one table a task, methods down, metrics across, intervals in brackets."""
+    """Return the report as a page: for each task the figures, what they do to the catalog, and paired differences."""
     lines = [f"# {report.title}", ""]
     for task, table in report.table.groupby("task", sort=False):
-        metrics = [metric for metric in dict.fromkeys(table["metric"]) if not metric.startswith("novelty")]
         lines += [
             f"## {task}",
             "",
             f"{int(table['n_users'].max())} users. Means, 95 % intervals by user bootstrap.",
             "",
         ]
-        lines += ["| method | " + " | ".join(metrics) + " |", "|---|" + "---|" * len(metrics)]
-        for method, rows in table.groupby("method", sort=False):
-            cells = {row.metric: f"{row.mean:.3f} [{row.low:.3f}, {row.high:.3f}]" for row in rows.itertuples()}
-            lines.append(f"| {method} | " + " | ".join(cells[metric] for metric in metrics) + " |")
-        lines.append("")
+        accuracy = table[~table["metric"].str.startswith("novelty")]
+        lines += _table("method", accuracy, lambda row: f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]")
+        beyond = report.catalog[report.catalog["task"] == task]
+        if len(beyond):
+            longest = "@" + str(max(int(metric.partition("@")[2]) for metric in beyond["metric"]))
+            novelty = table[table["metric"].str.startswith("novelty")].rename(columns={"mean": "value"})
+            beyond = pd.concat([beyond[beyond["metric"].str.endswith(longest)], novelty])
+            lines += ["What the lists do to the catalog (novelty in bits):", ""]
+            lines += _table("method", beyond, lambda row: f"{row['value']:.3f}")
+        compared = report.differences[report.differences["task"] == task]
+        compared = compared[~compared["metric"].str.startswith("novelty")] if len(compared) else compared
+        if len(compared):
+            lines += [f"{compared['method'].iloc[0]} minus each other method, the same users drawn for both:", ""]
+            lines += _table("baseline", compared, _difference)
     lines += ["## Data and versions", ""]
     lines += [f"- {name}: {value}" for name, value in report.data.items() if name != "tasks"]
     lines += [f"- {name} {value}" for name, value in report.versions.items()]
     lines += [f"- seeds: {report.config.get('seeds')}", f"- {report.durations_s['total']:.0f} s of computing", ""]
     return "\n".join(lines)
+
+
+def _table(head: str, frame: pd.DataFrame, cell: Callable[[pd.Series[Any]], str]) -> list[str]:
+    metrics = list(dict.fromkeys(frame["metric"]))
+    lines = [f"| {head} | " + " | ".join(metrics) + " |", "|---|" + "---|" * len(metrics)]
+    for name, rows in frame.groupby(head, sort=False):
+        cells = {row["metric"]: cell(row) for _, row in rows.iterrows()}
+        lines.append(f"| {name} | " + " | ".join(cells.get(metric, "") for metric in metrics) + " |")
+    return [*lines, ""]
+
+
+def _difference(row: pd.Series[Any]) -> str:
+    return f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
 
 
 def describe_data(catalog: Catalog, interactions: Interactions, embeddings: Embeddings | None) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def test_embeddings_may_be_made_from_the_training_plays_alone(planted, config, t
     report = run_cold_start_experiment(
         planted.catalog, planted.interactions, embed, one, tmp_path, methods=FEW, embeddable=embeddable
     )
-    train, *_ = given
+    (train,) = given
     enough = np.flatnonzero(planted.interactions.track_evidence() >= one.min_plays)
     cold = np.setdiff1d(enough, train.track_rows)
     assert len(cold) == report.data["tasks"]["4"]["cold"]["candidates"]

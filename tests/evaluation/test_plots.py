@@ -57,6 +57,9 @@ def test_the_page_shows_every_method_with_its_interval(report):
     row = report.table.query("method == 'First Listen' and metric == 'recall@10'").iloc[0]
     assert f"| First Listen | {row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}] |" in page
     assert "30 users" in page
+    gain = report.differences.query("baseline == 'random' and metric == 'ndcg@20'").iloc[0]
+    assert f"{gain['difference']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}] |" in page
+    assert "| method | coverage@10 |" in page
 
 
 def test_matplotlib_is_imported_only_to_draw():
