@@ -70,3 +70,58 @@ def ndcg(scores: npt.NDArray[np.float32], lists: Lists, candidates: Group, relev
     discounts = 1 / np.log2(np.arange(top) + 2)
     ideal = np.cumsum(discounts)[np.minimum(np.diff(hidden.indptr)[users], top) - 1]
     return float((hits @ discounts[:depth] / ideal).mean())
+
+
+@dataclass(frozen=True)
+class MixedFigures:
+    """NDCG of lists in which known and hidden tracks stand together, at one or several lengths.
+
+    Parameters
+    ----------
+    total, known, new : tuple of float
+        A value for each length. `known` and `new` count only hits of their kind, over the users who have some.
+    """
+
+    total: tuple[float, ...]
+    known: tuple[float, ...]
+    new: tuple[float, ...]
+
+
+def mixed_figures(scores: npt.NDArray[np.float32], lists: Lists, tops: tuple[int, ...]) -> MixedFigures:
+    """Rank all candidates once, and read the lists in every way; see `ndcg`.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (n_users, n_tracks), float32
+    lists : Lists
+    tops : tuple of int
+    """
+    scores = scores.copy()
+    heard = lists.heard.tocoo()
+    scores[heard.row, heard.col] = -np.inf
+    depth = min(max(tops), scores.shape[1])
+    best = np.argpartition(-scores, depth - 1, axis=1)[:, :depth]
+    order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
+    best = np.take_along_axis(best, order, axis=1)
+    offered = np.take_along_axis(scores, best, axis=1) > -np.inf
+    discounts = 1 / np.log2(np.arange(max(tops)) + 2)
+    ideal = np.cumsum(discounts)
+    figures = []
+    for hidden in (lists.warm + lists.cold, lists.warm, lists.cold):
+        counts = np.diff(hidden.indptr)
+        users = np.flatnonzero(counts)
+        rows = np.repeat(np.arange(len(best)), depth)
+        hits = np.asarray(hidden[rows, best.ravel()]).reshape(best.shape).astype(bool) & offered
+        figures.append(
+            tuple(
+                float(
+                    (
+                        hits[users, :top] @ discounts[: min(top, depth)] / ideal[np.minimum(counts[users], top) - 1]
+                    ).mean()
+                )
+                if len(users)
+                else 0.0
+                for top in tops
+            )
+        )
+    return MixedFigures(*figures)

@@ -2,8 +2,9 @@
 
 Three kinds of lists are ranked for the same users: known tracks only (warm), hidden tracks only (cold), and both
 together (mixed). The rules: on warm lists the blend loses at most ``config.warm_loss`` of pure CF's NDCG; on cold lists
-it is no worse than content alone; on mixed lists the known tracks' part loses at most `MIXED_LOSS`, and within that the
-choice is what finds most, counted at two depths, because new tracks are found further down first.
+it is no worse than content alone; on mixed lists nothing is lost in all and at most `MIXED_LOSS` by the known tracks'
+part. Within that the choice is what finds most, the finds among known and among new tracks counting alike however many
+there are of each, at two depths, because new tracks are found further down first.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from recommender.models.cold_start import PosteriorConfig, posterior_track_factors
-from recommender.ranking.measure import Lists, ndcg
+from recommender.ranking.measure import Lists, mixed_figures, ndcg
 from recommender.ranking.model import Blend, Float32s, HybridModel, RankerConfig
 from recommender.ranking.scoring import play_weight, user_vectors
 from recommender.ranking.taste import Taste, binary, tastes_of
@@ -35,6 +36,9 @@ REVEALED = (1, 3)
 
 MIXED_LOSS = 0.02
 """Most NDCG that known tracks may lose where new ones stand beside them."""
+
+KEPT = 8
+"""So many of the best blends on mixed lists are tried on warm ones."""
 
 DEPTH = 50
 """Mixed lists are also judged at this length."""
@@ -183,19 +187,19 @@ def choose_blend(trial: Trial) -> tuple[Blend, dict[str, Any]]:
 
 
 def _choose_gate(trial: Trial, parts: Parts, blend: Blend, warm_cf: float, found: dict[str, Any]) -> Blend:
-    lists, top = trial.lists, trial.config.validation_top
+    lists, tops = trial.lists, (trial.config.validation_top, DEPTH)
     least_warm = warm_cf * (1 - trial.config.warm_loss)
-    least_known = ndcg(parts.pure_cf, lists, "all", "warm", top) - MIXED_LOSS
+    cf = mixed_figures(parts.pure_cf, lists, tops)
     tried = []
     for half, gain, offset in itertools.product(TRACK_HALVES, GAINS, OFFSETS):
         one = replace(blend, track_half=half, content_gain=gain, content_offset=offset)
+        figures = mixed_figures(_personal(trial.model, parts, one), lists, tops)
+        allowed = figures.known[0] >= cf.known[0] - MIXED_LOSS and figures.total[0] >= cf.total[0]
+        tried.append((allowed, sum(figures.known + figures.new) if allowed else figures.total[0], one))
+    tried.sort(key=lambda entry: entry[:2], reverse=True)
+    for _, _, one in tried[:KEPT]:
         scores = _personal(trial.model, parts, one)
-        known = ndcg(scores, lists, "all", "warm", top)
-        total = ndcg(scores, lists, "all", "all", top) + ndcg(scores, lists, "all", "all", DEPTH)
-        tried.append((known >= least_known, total if known >= least_known else known, one, scores))
-        tried = sorted(tried, key=lambda entry: entry[:2], reverse=True)[:8]
-    for _, _, one, scores in tried:
-        if ndcg(scores, lists, "warm", "warm", top) >= least_warm:
+        if ndcg(scores, lists, "warm", "warm", trial.config.validation_top) >= least_warm:
             return one
     found["rule given up"] = f"no blend kept {least_warm:.4f} on warm lists; the best on mixed lists was taken"
     return tried[0][2]

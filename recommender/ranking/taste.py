@@ -49,7 +49,7 @@ def tastes_of(model: HybridModel, plays: sparse.csr_matrix) -> Taste:
 
 
 def fold_in(model: HybridModel, presence: sparse.csr_matrix) -> npt.NDArray[np.float32]:
-    """Solve for users' factors while the tracks' posterior factors stay fixed.
+    """Solve for users' factors while the tracks' factors stay fixed.
 
     Parameters
     ----------
@@ -63,9 +63,10 @@ def fold_in(model: HybridModel, presence: sparse.csr_matrix) -> npt.NDArray[np.f
 
     Notes
     -----
-    The equation of `recommender.models.als.fold_in_users`, with two differences: a played track counts with its
-    posterior factors, so that a play of a new track says something; and the pull of unobserved scores towards 0 comes
-    from the tracks that ALS was trained on, so that adding tracks changes nobody's taste.
+    The equation of `recommender.models.als.fold_in_users` over the factors that ALS was trained with, so that a user of
+    the training data gets back what ALS found. A played track that ALS has not seen counts with its posterior factors,
+    so that a play of a new track says something; the pull of unobserved scores towards 0 comes from the trained tracks
+    alone, so that adding tracks changes nobody's taste.
     """
     factors = np.zeros((presence.shape[0], model.posterior_factors.shape[1]), dtype=np.float32)
     if not model.knows_plays:
@@ -94,7 +95,9 @@ def taste_system(model: HybridModel, track_rows: npt.NDArray[np.integer]) -> tup
     matrix : ndarray, shape (d, d), float64
     played : ndarray, shape (m, d), float64
     """
-    played = model.posterior_factors[track_rows].astype(np.float64)
+    trained = model.factors.track_factors[track_rows]
+    seen = trained.any(axis=1, keepdims=True)
+    played = np.where(seen, trained, model.posterior_factors[track_rows]).astype(np.float64)
     config, standards = model.factors.config, model.standards
     ridge = row_ridges(np.array([len(track_rows)]), standards.n_known_tracks, config)[0]
     matrix = played.T @ played + config.unobserved_weight * standards.gram

@@ -1,4 +1,4 @@
-"""A split inside the training data: whole tracks hidden to stand for new ones, and some plays of everyone."""
+"""A split inside the training data: whole tracks hidden to stand for new ones, and some plays of the others."""
 
 from __future__ import annotations
 
@@ -47,7 +47,11 @@ def validation_split(
     cold_share: float = 0.12,
     held_out_share: float = 0.1,
 ) -> ValidationSplit:
-    """Hide whole tracks, and a share of each user's other plays.
+    """Hide whole tracks, and a share of the other plays: the latest, where every play has a time.
+
+    With times, the tracks that were first played last stand for new tracks, and the pairs that came about last are what
+    is to be foreseen: parameters are chosen for the task that the model will have. Without times both are drawn at
+    random.
 
     Split before a network is trained on plays, and train it on the split's `train`, so that no embedding knows the
     plays that parameters are chosen on.
@@ -61,8 +65,9 @@ def validation_split(
     cold_share : float
         Share of the played, embedded tracks that are hidden.
     held_out_share : float
-        Share of each user's remaining liked tracks that are hidden, at least one of `MIN_PLAYS_TO_HIDE` or more. All
-        rows of a pair go to one side.
+        Share of the remaining liked pairs that are hidden. With times, those that came about last, and with them
+        everything else that happened since. Without, of each user's pairs, at least one of `MIN_PLAYS_TO_HIDE` or more.
+        All rows of a pair go to one side.
 
     Returns
     -------
@@ -78,18 +83,42 @@ def validation_split(
     rng = np.random.default_rng(seed)
     eligible = np.flatnonzero(has_embedding & (interactions.track_evidence() > 0))
     n_cold = max(1, round(cold_share * len(eligible))) if len(eligible) >= MIN_PLAYED_TRACKS else 0
-    cold_rows = np.sort(rng.choice(eligible, n_cold, replace=False)).astype(np.int32)
+    timed = len(interactions) > 0 and not np.isnat(interactions.times).any()
+    if timed:
+        first_played = _first_times(interactions.track_rows, interactions.times, len(interactions.tracks))[eligible]
+        order = np.lexsort((eligible, first_played))
+    else:
+        order = rng.permutation(len(eligible))
+    cold_rows = np.sort(eligible[order[len(eligible) - n_cold :]]).astype(np.int32)
     is_cold = np.zeros(len(interactions.tracks), dtype=bool)
     is_cold[cold_rows] = True
     hidden_track = is_cold[interactions.track_rows]
     known = interactions.select(~hidden_track)
-    hidden_pair = _holds(_choose_pairs(known.to_csr(), held_out_share, rng), known)
+    if timed and len(known):
+        pairs = known.user_rows * np.int64(len(known.tracks)) + known.track_rows
+        distinct, inverse = np.unique(pairs, return_inverse=True)
+        came_about = _first_times(inverse, known.times, len(distinct))
+        cut = np.quantile(came_about.astype(np.int64), 1 - held_out_share)
+        hidden_pair = (came_about.astype(np.int64) >= cut)[inverse]
+        hidden_since = known.times.astype("datetime64[s]").astype(np.int64) >= cut
+    else:
+        hidden_pair = _holds(_choose_pairs(known.to_csr(), held_out_share, rng), known)
+        hidden_since = hidden_pair
     return ValidationSplit(
-        known.select(~hidden_pair),
+        known.select(~(hidden_pair | hidden_since)),
         known.select(hidden_pair & (known.weights > 0)),
         interactions.select(hidden_track & (interactions.weights > 0)),
         cold_rows,
     )
+
+
+def _first_times(
+    groups: npt.NDArray[np.integer], times: npt.NDArray[np.datetime64], n_groups: int
+) -> npt.NDArray[np.datetime64]:
+    """Return the earliest time in each group, (n_groups,) datetime64[s]; the latest possible for an empty one."""
+    first = np.full(n_groups, np.iinfo(np.int64).max)
+    np.minimum.at(first, groups, times.astype("datetime64[s]").astype(np.int64))
+    return first.astype("datetime64[s]")
 
 
 def _choose_pairs(plays: sparse.csr_matrix, share: float, rng: np.random.Generator) -> sparse.csr_matrix:
