@@ -24,6 +24,7 @@ from recommender.serving.routes import listens, model, recommendations, tracks, 
 from recommender.serving.schemas import ProblemDocument
 from recommender.serving.settings import SETTINGS_VARIABLE, Settings
 from recommender.serving.store import Store
+from recommender.serving.uploads import remove_leftovers
 
 STATIC = Path(__file__).parent / "static"
 FORM_BYTES = 64 * 1024
@@ -42,6 +43,7 @@ def create_app(settings: Settings) -> FastAPI:
     """
     bundle = load_bundle(current_bundle(settings.bundles_dir))
     store = Store.open(settings.store_url)
+    remove_leftovers(settings.uploads_dir)
     hearing = Hearing(bundle.cnn_path, bundle.cnn_version, bundle.manifest.config)
     live = Live(bundle, store, hearing, settings.uploads_dir, settings.refresh_s)
 

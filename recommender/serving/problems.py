@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from http import HTTPStatus
 from typing import Any
 
@@ -100,6 +101,7 @@ def install_problem_handlers(app: FastAPI) -> None:
     """Make every error of `app` a problem document."""
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(FirstListenError, _on_named_error)
+    app.add_exception_handler(OSError, _on_os_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(Exception, _on_unexpected)
@@ -116,6 +118,15 @@ async def _on_named_error(request: Request, error: Exception) -> JSONResponse:
             headers = {"Retry-After": "5"} if status == 503 else None
             return problem_response(request, status, kind, str(error), headers=headers)
     return problem_response(request, 500, "internal", str(error))
+
+
+async def _on_os_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, OSError)
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+    return problem_response(
+        request, 507, "disk-full", "the disk is full; nothing was kept, free some space and try again"
+    )
 
 
 async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -18,6 +19,7 @@ from recommender.serving.live import Live
 from recommender.serving.store import Store, Upload
 
 MAX_NAME = 300
+LEFTOVER_S = 3600
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,13 @@ def accept_upload(
     created = store.add_upload(upload)
     live.catch_up()
     return Accepted(track_id, created, warnings)
+
+
+def remove_leftovers(uploads_dir: Path) -> None:
+    """Delete what uploads left behind that a crash cut short, where they are too old to be still running."""
+    for part in uploads_dir.glob(".part-*"):
+        if time.time() - part.stat().st_mtime > LEFTOVER_S:
+            part.unlink(missing_ok=True)
 
 
 def _analyse(

@@ -180,12 +180,18 @@ def serve(world: World, tmp_path: Path) -> Iterator[Serve]:
 
 
 @pytest.fixture(scope="module")
-def client(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """One server for tests that only read."""
+def client_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Holds the store and the uploads of `client`."""
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="module")
+def client(world: World, client_folder: Path) -> Iterator[httpx.Client]:
+    """One server for tests that change nothing."""
     from recommender.serving.app import create_app
 
     with (
-        running(create_app(make_settings(world, tmp_path_factory.mktemp("store")))) as address,
+        running(create_app(make_settings(world, client_folder))) as address,
         httpx.Client(base_url=address, timeout=30, trust_env=False) as http,
     ):
         yield http

@@ -2,14 +2,16 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import numpy as np
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
 pytestmark = pytest.mark.browser
 FLAGS = [
@@ -37,27 +39,40 @@ def browser() -> Iterator["Browser"]:
         started.close()
 
 
-@pytest.fixture
-def page(browser: "Browser", serve: Any) -> Iterator["Page"]:
+@contextmanager
+def opened(browser: "Browser", address: str) -> Iterator["Page"]:
     """The page, loaded; fails if it logs an error or asks another machine for anything."""
-    address = str(serve(warm_hearing=True).base_url)
     context = browser.new_context(viewport={"width": 1360, "height": 900})
-    opened = context.new_page()
+    page = context.new_page()
     problems: list[str] = []
     refused = "Failed to load resource: the server responded with a status of 4"  # asked for on purpose by some tests
-    opened.on(
-        "console",
-        lambda message: (
-            problems.append(message.text) if message.type == "error" and not message.text.startswith(refused) else None
-        ),
-    )
-    opened.on("pageerror", lambda error: problems.append(str(error)))
-    opened.on("request", lambda request: None if request.url.startswith(address) else problems.append(request.url))
-    opened.goto(address)
-    opened.wait_for_selector("body[data-ready=yes]")
-    yield opened
+
+    def listen(message: "ConsoleMessage") -> None:
+        if message.type == "error" and not message.text.startswith(refused):
+            problems.append(message.text)
+
+    page.on("console", listen)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("request", lambda request: None if request.url.startswith(address) else problems.append(request.url))
+    page.goto(address)
+    page.wait_for_selector("body[data-ready=yes]")
+    yield page
     context.close()
     assert problems == []
+
+
+@pytest.fixture
+def page(browser: "Browser", client: httpx.Client) -> Iterator["Page"]:
+    """For tests that change nothing."""
+    with opened(browser, str(client.base_url)) as page:
+        yield page
+
+
+@pytest.fixture
+def own_page(browser: "Browser", serve: Any) -> Iterator["Page"]:
+    """With a server of the test's own."""
+    with opened(browser, str(serve(warm_hearing=True).base_url)) as page:
+        yield page
 
 
 def titles(page: "Page", within: str) -> list[str]:
@@ -112,35 +127,35 @@ def test_a_listener_is_chosen_by_keyboard_and_reasons_are_given(page: "Page") ->
     assert "user=u03" in page.url
 
 
-def test_played_visibly_changes_what_comes_next(page: "Page") -> None:
-    page.fill("#user", "somebody new")
-    page.wait_for_selector("[role=option] >> text=a new listener")
-    page.keyboard.press("Enter")
-    page.wait_for_function(
+def test_played_visibly_changes_what_comes_next(own_page: "Page") -> None:
+    own_page.fill("#user", "somebody new")
+    own_page.wait_for_selector("[role=option] >> text=a new listener")
+    own_page.keyboard.press("Enter")
+    own_page.wait_for_function(
         "() => document.getElementById('listener-status').textContent.includes('has not listened yet')"
     )
-    before = titles(page, "#recommendations")
-    page.get_by_role("button", name="Played High Tide").first.click()
-    page.wait_for_selector("#recommendations .move")
-    after = titles(page, "#recommendations")
+    before = titles(own_page, "#recommendations")
+    own_page.get_by_role("button", name="Played High Tide").first.click()
+    own_page.wait_for_selector("#recommendations .move")
+    after = titles(own_page, "#recommendations")
     assert before != after
     assert after[0].startswith("High")
-    assert "changed" in page.inner_text("#toast")
-    assert "1 listen since" in page.inner_text("#facts")
+    assert "changed" in own_page.inner_text("#toast")
+    assert "1 listen since" in own_page.inner_text("#facts")
 
 
-def test_a_dropped_file_is_placed_at_once(page: "Page", world: Any, tmp_path: Path) -> None:
+def test_a_dropped_file_is_placed_at_once(own_page: "Page", world: Any, tmp_path: Path) -> None:
     samples = bytearray((world.music / "low2.wav").read_bytes())
     samples[1000:3000] = np.zeros(2000, dtype=np.uint8).tobytes()
     (tmp_path / "My own song.wav").write_bytes(samples)
-    page.set_input_files("#file", tmp_path / "My own song.wav")
-    page.wait_for_selector("#subject h3 >> text=My own song")
-    page.wait_for_selector("#similar .row")
-    assert titles(page, "#similar")[0] == "Low Tide 2"
-    assert "it can be recommended now" in page.inner_text("#drop-status")
+    own_page.set_input_files("#file", tmp_path / "My own song.wav")
+    own_page.wait_for_selector("#subject h3 >> text=My own song")
+    own_page.wait_for_selector("#similar .row")
+    assert titles(own_page, "#similar")[0] == "Low Tide 2"
+    assert "it can be recommended now" in own_page.inner_text("#drop-status")
     (tmp_path / "noise.mp3").write_bytes(b"not audio")
-    page.set_input_files("#file", tmp_path / "noise.mp3")
-    page.wait_for_function("() => document.getElementById('drop-status').textContent.includes('noise.mp3')")
+    own_page.set_input_files("#file", tmp_path / "noise.mp3")
+    own_page.wait_for_function("() => document.getElementById('drop-status').textContent.includes('noise.mp3')")
 
 
 def test_names_are_text_whatever_they_hold(page: "Page") -> None:
@@ -168,3 +183,13 @@ def test_the_description_of_the_api_is_drawn(page: "Page") -> None:
     assert page.locator("details.panel").count() == 13
     page.locator("details.panel summary").first.click()
     assert page.locator("details[open] pre").count() >= 1
+
+
+def test_only_new_tracks_can_be_shown(page: "Page") -> None:
+    page.fill("#user", "u03")
+    page.wait_for_selector("#user-u03")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => document.getElementById('listener-status').textContent.startsWith('For u03')")
+    page.click("text=Only new ones")
+    page.wait_for_function("() => document.querySelectorAll('#recommendations .row').length === 3")
+    assert titles(page, "#recommendations")[0] == "Low Tide 7"

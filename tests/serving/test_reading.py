@@ -39,6 +39,17 @@ def test_heard_tracks_come_back_only_when_asked_for(client: httpx.Client) -> Non
     assert fresh < everything
 
 
+def test_only_new_tracks_can_be_asked_for(client: httpx.Client) -> None:
+    path = f"/v1/users/{LOW_LISTENER}/recommendations?max_listeners=0"
+    answer = get(client, path)
+    assert [item["track"]["id"] for item in answer["items"]] == ["low7", "high7", NO_FILE]
+    assert answer["items"][0]["source"] == "content"
+    assert (
+        get(client, path.replace("=0", "=1000&top=3"))["items"]
+        == get(client, path.replace("max_listeners=0", "top=3"))["items"]
+    )
+
+
 def test_a_user_without_plays_gets_the_default_and_is_told_so(client: httpx.Client) -> None:
     answer = get(client, f"/v1/users/{quote(SILENT_LISTENER)}/recommendations?top=5")
     assert (answer["basis"], answer["plays_known"], answer["user"]) == ("popularity", 0, SILENT_LISTENER)

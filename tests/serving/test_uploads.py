@@ -1,6 +1,8 @@
 """An uploaded file is heard, recommendable and playable when it is answered; what cannot be heard is named."""
 
+import errno
 import io
+import os
 import time
 import wave
 from pathlib import Path
@@ -124,22 +126,44 @@ def test_another_ear_hears_old_uploads_again(serve: Any, tmp_path: Path) -> None
     ids=["empty", "corrupt", "silent", "short", "header", "ending", "folders", "nameless"],
 )
 def test_what_cannot_be_heard_is_named_and_not_kept(
-    serve: Any, tmp_path: Path, content: bytes, name: str, reason: str
+    client: httpx.Client, client_folder: Path, content: bytes, name: str, reason: str
 ) -> None:
-    client = serve()
     answer = send(client, content, name)
     assert answer.status_code == 422, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert reason in answer.json()["detail"]
     assert ".part-" not in answer.text
-    assert str(tmp_path) not in answer.text
-    assert kept(tmp_path / "uploads") == []
+    assert str(client_folder) not in answer.text
+    assert kept(client_folder / "uploads") == []
     assert client.get("/v1/model").json()["uploads"] == 0
 
 
 def test_a_mislabelled_file_is_heard_for_what_it_holds(serve: Any) -> None:
     answer = send(serve(), low_tone(), "really a wav.mp3")
     assert answer.status_code == 201, answer.text
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(
+    client: httpx.Client, client_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("recommender.serving.uploads.shutil.copyfileobj", full)
+    answer = send(client, low_tone())
+    assert answer.status_code == 507
+    assert "the disk is full" in answer.json()["detail"]
+    assert kept(client_folder / "uploads") == []
+
+
+def test_what_a_crash_left_is_cleared_away(serve: Any, tmp_path: Path) -> None:
+    (tmp_path / "uploads").mkdir()
+    old, running = tmp_path / "uploads" / ".part-old.wav", tmp_path / "uploads" / ".part-new.wav"
+    for part in (old, running):
+        part.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    serve()
+    assert kept(tmp_path / "uploads") == [running.name]
 
 
 def test_a_name_cannot_lead_out_of_the_uploads(serve: Any, tmp_path: Path) -> None:
@@ -162,8 +186,7 @@ def test_a_file_that_is_too_large_is_refused(serve: Any, tmp_path: Path) -> None
     assert client.get("/v1/model").status_code == 200
 
 
-def test_a_form_without_a_file_is_refused(serve: Any) -> None:
-    client = serve()
+def test_a_form_without_a_file_is_refused(client: httpx.Client) -> None:
     assert client.post("/v1/tracks", data={"title": "x"}).status_code == 422
     answer = client.post("/v1/tracks", content=b"junk", headers={"Content-Type": "multipart/form-data; boundary=b"})
     assert answer.status_code in (400, 422)

@@ -61,7 +61,7 @@ def list_tracks(
     status_code=201,
     responses={
         200: {"model": UploadAnswer, "description": "The catalog has this content already."},
-        **problems(400, 409, 413, 422, 503),
+        **problems(400, 409, 413, 422, 503, 507),
     },
 )
 def upload_track(

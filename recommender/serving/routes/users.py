@@ -61,13 +61,20 @@ def recommend_to_user(
     top: Annotated[int, Query(ge=1, le=MAX_TOP, description="Length of the list.")] = 20,
     include_heard: Annotated[bool, Query(description="Whether heard tracks may come back.")] = False,
     max_per_artist: Annotated[int, Query(ge=0, le=MAX_TOP, description="0 sets no cap.")] = 2,
+    max_listeners: Annotated[
+        int | None,
+        Query(ge=0, le=10**9, description="Only tracks with at most so many listeners; 0 asks for new ones."),
+    ] = None,
 ) -> Recommendations:
     """Recommend by everything that is known now, the listens of this second included.
 
-    A user without plays gets what most listeners play; ``basis`` and ``note`` say so.
+    A user without plays gets what most listeners play; `basis` and `note` say so.
     """
     plays, heard = _history(now, user_id)
-    options = RecommendOptions(top=top, include_heard=include_heard, max_per_artist=max_per_artist or None)
+    rows = None if max_listeners is None else np.flatnonzero(now.model.evidence <= max_listeners).astype(np.int32)
+    options = RecommendOptions(
+        top=top, include_heard=include_heard, candidate_rows=rows, max_per_artist=max_per_artist or None
+    )
     return recommendations_for(now, plays, heard, options, user=user_id)
 
 

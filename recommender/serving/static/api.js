@@ -8,7 +8,10 @@ export async function api(path, options = {}) {
     if (error.name === "AbortError") throw error;
     throw new Error("The server cannot be reached; is it running?");
   }
-  const body = await response.json().catch(() => ({}));
+  const body = await response.json().catch((error) => {
+    if (error.name === "AbortError" || response.ok) throw error;
+    return {};
+  });
   if (!response.ok) {
     const error = new Error(body.detail || `The server answered ${response.status}.`);
     error.status = response.status;

@@ -38,7 +38,7 @@ function parameters(list = []) {
       {},
       h("th", { scope: "row" }, parameter.name),
       h("td", {}, `${parameter.in}, ${shape.type ?? "value"}`),
-      h("td", {}, [parameter.description, limits.join(", ")].filter(Boolean).join(" ")),
+      h("td", {}, [parameter.description, limits.length ? `(${limits.join(", ")})` : ""].filter(Boolean).join(" ")),
     );
   });
   return h("table", {}, h("tbody", {}, rows));
@@ -55,7 +55,7 @@ function operation(path, method, route) {
     "details",
     { className: "panel" },
     h("summary", {}, h("span", { className: "badge cf" }, method.toUpperCase()), h("code", {}, path), h("span", { className: "note" }, route.summary)),
-    h("p", {}, route.description),
+    h("p", {}, route.description.replaceAll("`", "")),
     parameters(route.parameters),
     body ? h("h3", {}, `Body, ${body[0]}`) : null,
     body ? code(example(body[1].schema)) : null,

@@ -13,6 +13,7 @@ const findUsers = latest();
 const getList = latest();
 const TOP = 20;
 let chosen = "";
+let onlyNew = false;
 let places = new Map();
 let openTrack = () => {};
 let refreshFacts = () => {};
@@ -37,7 +38,7 @@ async function show(compare) {
   if (!chosen) return;
   status.textContent = places.size ? status.textContent : "Asking…";
   try {
-    const answer = await getList(userPath(chosen, `/recommendations?top=${TOP}`));
+    const answer = await getList(userPath(chosen, `/recommendations?top=${TOP}${onlyNew ? "&max_listeners=0" : ""}`));
     status.textContent = `${answer.basis === "popularity" ? "Default list" : "For " + chosen}: ${answer.note}.`;
     draw(answer.items, compare);
   } catch (error) {
@@ -48,6 +49,8 @@ async function show(compare) {
 }
 
 async function showDefault() {
+  // nothing is known of them: which new track they would like cannot be told
+  setOnly(false);
   const answer = await post("/v1/recommendations", { liked: [], top: TOP });
   status.textContent = `${chosen} has not listened yet. This is the default: what most listeners play. Press Played on any track to begin.`;
   draw(answer.items, false);
@@ -66,7 +69,7 @@ function draw(items, compare) {
   list.replaceChildren(...rows);
   if (compare) {
     animate(before);
-    toast(changed ? `${count(changed, "place")} of ${items.length} changed.` : "Recorded; the list stays as it is.");
+    toast(changed ? `Recorded: ${count(changed, "place")} of ${items.length} changed.` : "Recorded; the list stays as it is.");
   }
 }
 
@@ -141,13 +144,27 @@ export async function record(track, skipped) {
   try {
     const report = await post("/v1/listens", { listens: [{ user_id: chosen, track_id: track.id, skipped, id: newId() }] });
     if (report.rejected) throw new Error(report.items[0].reason);
-    toast(`${skipped ? "Skipped" : "Played"} by ${chosen}: ${track.title}.`);
+    // places are compared without the track itself: that the rest moves up when it leaves is no news
+    places = new Map([...places.keys()].filter((id) => id !== track.id).map((id, place) => [id, place + 1]));
     await show(true);
     refreshFacts(track);
   } catch (error) {
     toast(error.message);
   }
 }
+
+function setOnly(value) {
+  onlyNew = value;
+  document.querySelectorAll("[data-only]").forEach((button) => button.setAttribute("aria-pressed", String((button.dataset.only === "new") === value)));
+}
+
+document.querySelectorAll("[data-only]").forEach((button) =>
+  button.addEventListener("click", () => {
+    setOnly(button.dataset.only === "new");
+    places = new Map();
+    show(false);
+  }),
+);
 
 const newId = () => [...crypto.getRandomValues(new Uint32Array(4))].map((n) => n.toString(16).padStart(8, "0")).join("");
 

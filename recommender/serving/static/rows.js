@@ -34,7 +34,7 @@ document.addEventListener("playerchange", () => document.querySelectorAll("[data
 
 export function evidence(listeners) {
   if (listeners === 0) return h("span", { className: "badge new" }, "new: no plays yet");
-  return h("span", { className: "evidence" }, `${count(listeners, "listener")} so far`);
+  return h("span", { className: "evidence" }, count(listeners, "listener"));
 }
 
 export function sourceBadge(source) {

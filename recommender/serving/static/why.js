@@ -17,7 +17,9 @@ export function explanation(answer, openTrack) {
       "p",
       {},
       `With ${count(answer.evidence.listeners, "listener")}, its plays weigh ${percent(answer.play_weight)} and its sound ${percent(1 - answer.play_weight)}. `,
-      `With ${count(answer.user_plays, "track")} played, this listener's own taste weighs ${percent(answer.taste_weight)}, popularity the rest.`,
+      answer.taste_weight > 0.995
+        ? `With ${count(answer.user_plays, "track")} played, this listener's own taste decides.`
+        : `With ${count(answer.user_plays, "track")} played, this listener's own taste weighs ${percent(answer.taste_weight)}, popularity the rest.`,
     ),
     answer.sounds_like.length ? h("h4", {}, "It sounds like what they played") : null,
     answer.sounds_like.length ? h("ul", {}, answer.sounds_like.map((alike) => alikeItem(answer.track, alike, openTrack))) : null,
