@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+Bools = npt.NDArray[np.bool_]
 Group = Literal["all", "warm", "cold"]
 
 
@@ -26,7 +28,48 @@ class Lists:
     heard: sparse.csr_matrix
     warm: sparse.csr_matrix
     cold: sparse.csr_matrix
-    is_cold: npt.NDArray[np.bool_]
+    is_cold: Bools
+
+    @cached_property
+    def hidden(self) -> dict[Group, Bools]:
+        """The hidden pairs by group, dense."""
+        warm, cold = (matrix.toarray() > 0 for matrix in (self.warm, self.cold))
+        return {"warm": warm, "cold": cold, "all": warm | cold}
+
+    @cached_property
+    def closed(self) -> dict[Group, Bools]:
+        """The pairs that may not be in a list, by what the list is made of, dense."""
+        heard = self.heard.toarray() > 0
+        return {"warm": heard | self.is_cold, "cold": heard | ~self.is_cold, "all": heard}
+
+
+def best_of(scores: npt.NDArray[np.float32], lists: Lists, candidates: Group, top: int) -> npt.NDArray[np.intp]:
+    """Return the best `top` rows of each user, best first, shape (n_users, top); -1 where there are no more."""
+    open_scores = np.where(lists.closed[candidates], np.float32(-np.inf), scores)
+    depth = min(top, scores.shape[1])
+    best = np.argpartition(-open_scores, depth - 1, axis=1)[:, :depth]
+    values = np.take_along_axis(open_scores, best, axis=1)
+    order = np.argsort(-values, axis=1, kind="stable")
+    best = np.take_along_axis(best, order, axis=1)
+    best[np.take_along_axis(values, order, axis=1) == -np.inf] = -1
+    return np.pad(best, ((0, 0), (0, top - depth)), constant_values=-1)
+
+
+def ndcg_of(best: npt.NDArray[np.intp], lists: Lists, relevant: Group, top: int) -> float:
+    """Mean over users of the binary NDCG of the first `top` of their lists; users without a relevant pair are left out.
+
+    DCG of Järvelin & Kekäläinen 2002 with gains 0 and 1, divided by the best possible one. 0 if no user is left.
+    """
+    hidden = lists.hidden[relevant]
+    counts = hidden.sum(axis=1)
+    users = counts > 0
+    if not users.any():
+        return 0.0
+    first = best[:, :top]
+    hits = np.take_along_axis(hidden, np.maximum(first, 0), axis=1) & (first >= 0)
+    discounts = 1 / np.log2(np.arange(top) + 2)
+    ideal = np.cumsum(discounts)[np.minimum(counts[users], top) - 1]
+    return float((hits[users] @ discounts / ideal).mean())
 
 
 def ndcg(scores: npt.NDArray[np.float32], lists: Lists, candidates: Group, relevant: Group, top: int) -> float:
@@ -46,82 +89,5 @@ def ndcg(scores: npt.NDArray[np.float32], lists: Lists, candidates: Group, relev
     -------
     float
         Mean over users of binary NDCG at `top`; 0 if no user has a relevant pair.
-
-    Notes
-    -----
-    DCG of Järvelin & Kekäläinen 2002 with gains 0 and 1, divided by the best possible one.
     """
-    columns = np.arange(scores.shape[1])
-    if candidates != "all":
-        columns = np.flatnonzero(lists.is_cold == (candidates == "cold"))
-    hidden = {"warm": lists.warm, "cold": lists.cold, "all": lists.warm + lists.cold}[relevant]
-    users = np.flatnonzero(np.diff(hidden.indptr))
-    if len(users) == 0 or len(columns) == 0:
-        return 0.0
-    scores = np.array(scores[users] if candidates == "all" else scores[np.ix_(users, columns)])
-    heard = lists.heard[users][:, columns].tocoo()
-    scores[heard.row, heard.col] = -np.inf
-    depth = min(top, len(columns))
-    best = np.argpartition(-scores, depth - 1, axis=1)[:, :depth]
-    order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
-    best = np.take_along_axis(best, order, axis=1)
-    hits = np.take_along_axis(hidden[users][:, columns].toarray() > 0, best, axis=1)
-    hits &= np.take_along_axis(scores, best, axis=1) > -np.inf
-    discounts = 1 / np.log2(np.arange(top) + 2)
-    ideal = np.cumsum(discounts)[np.minimum(np.diff(hidden.indptr)[users], top) - 1]
-    return float((hits @ discounts[:depth] / ideal).mean())
-
-
-@dataclass(frozen=True)
-class MixedFigures:
-    """NDCG of lists in which known and hidden tracks stand together, at one or several lengths.
-
-    Parameters
-    ----------
-    total, known, new : tuple of float
-        A value for each length. `known` and `new` count only hits of their kind, over the users who have some.
-    """
-
-    total: tuple[float, ...]
-    known: tuple[float, ...]
-    new: tuple[float, ...]
-
-
-def mixed_figures(scores: npt.NDArray[np.float32], lists: Lists, tops: tuple[int, ...]) -> MixedFigures:
-    """Rank all candidates once, and read the lists in every way; see `ndcg`.
-
-    Parameters
-    ----------
-    scores : ndarray, shape (n_users, n_tracks), float32
-    lists : Lists
-    tops : tuple of int
-    """
-    scores = scores.copy()
-    heard = lists.heard.tocoo()
-    scores[heard.row, heard.col] = -np.inf
-    depth = min(max(tops), scores.shape[1])
-    best = np.argpartition(-scores, depth - 1, axis=1)[:, :depth]
-    order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
-    best = np.take_along_axis(best, order, axis=1)
-    offered = np.take_along_axis(scores, best, axis=1) > -np.inf
-    discounts = 1 / np.log2(np.arange(max(tops)) + 2)
-    ideal = np.cumsum(discounts)
-    figures = []
-    for hidden in (lists.warm + lists.cold, lists.warm, lists.cold):
-        counts = np.diff(hidden.indptr)
-        users = np.flatnonzero(counts)
-        rows = np.repeat(np.arange(len(best)), depth)
-        hits = np.asarray(hidden[rows, best.ravel()]).reshape(best.shape).astype(bool) & offered
-        figures.append(
-            tuple(
-                float(
-                    (
-                        hits[users, :top] @ discounts[: min(top, depth)] / ideal[np.minimum(counts[users], top) - 1]
-                    ).mean()
-                )
-                if len(users)
-                else 0.0
-                for top in tops
-            )
-        )
-    return MixedFigures(*figures)
+    return ndcg_of(best_of(scores, lists, candidates, top), lists, relevant, top)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from recommender.models.cold_start import PosteriorConfig, posterior_track_factors
-from recommender.ranking.measure import Lists, mixed_figures, ndcg
+from recommender.ranking.measure import Group, Lists, best_of, ndcg, ndcg_of
 from recommender.ranking.model import Blend, Float32s, HybridModel, RankerConfig
 from recommender.ranking.scoring import play_weight, user_vectors
 from recommender.ranking.taste import Taste, binary, tastes_of
@@ -36,6 +36,8 @@ REVEALED = (1, 3)
 
 MIXED_LOSS = 0.02
 """Most NDCG that known tracks may lose where new ones stand beside them."""
+
+KINDS: tuple[Group, ...] = ("warm", "cold")
 
 KEPT = 8
 """So many of the best blends on mixed lists are tried on warm ones."""
@@ -102,11 +104,12 @@ def choose_posterior(trial: Trial) -> tuple[PosteriorConfig, dict[str, Any]]:
     rng = np.random.default_rng(trial.config.seed)
     cold_rows = np.flatnonzero(lists.is_cold)
     revealed = {count: keep_few(trial.cold_plays[:, cold_rows].T.tocsr(), count, rng).T.tocsr() for count in REVEALED}
+    # users are folded in over what ALS has seen, so the posterior changes nobody's taste here
+    tastes = tastes_of(model, trial.plays).factors
     tried = []
     for scale, half in itertools.product(SCALES, EXPOSURE_HALVES):
         one = replace(start, scale=scale, exposure_half=half)
         warm = solve_posterior(model, one)
-        tastes = tastes_of(replace(model, posterior_factors=warm), trial.plays).factors
         found = {"scale": scale, "exposure_half": half, "warm": ndcg(tastes @ warm.T, lists, "warm", "warm", top)}
         for count, plays in revealed.items():
             few = posterior_track_factors(
@@ -187,19 +190,23 @@ def choose_blend(trial: Trial) -> tuple[Blend, dict[str, Any]]:
 
 
 def _choose_gate(trial: Trial, parts: Parts, blend: Blend, warm_cf: float, found: dict[str, Any]) -> Blend:
-    lists, tops = trial.lists, (trial.config.validation_top, DEPTH)
+    lists, top = trial.lists, trial.config.validation_top
     least_warm = warm_cf * (1 - trial.config.warm_loss)
-    cf = mixed_figures(parts.pure_cf, lists, tops)
+    cf = best_of(parts.pure_cf, lists, "all", top)
+    least_known = ndcg_of(cf, lists, "warm", top) - MIXED_LOSS
+    least_total = ndcg_of(cf, lists, "all", top)
     tried = []
     for half, gain, offset in itertools.product(TRACK_HALVES, GAINS, OFFSETS):
         one = replace(blend, track_half=half, content_gain=gain, content_offset=offset)
-        figures = mixed_figures(_personal(trial.model, parts, one), lists, tops)
-        allowed = figures.known[0] >= cf.known[0] - MIXED_LOSS and figures.total[0] >= cf.total[0]
-        tried.append((allowed, sum(figures.known + figures.new) if allowed else figures.total[0], one))
+        best = best_of(_personal(trial.model, parts, one), lists, "all", DEPTH)
+        total = ndcg_of(best, lists, "all", top)
+        allowed = ndcg_of(best, lists, "warm", top) >= least_known and total >= least_total
+        # macro: finds among known and among new tracks count alike, however many of each there are
+        macro = sum(ndcg_of(best, lists, group, depth) for group in KINDS for depth in (top, DEPTH))
+        tried.append((allowed, macro if allowed else total, one))
     tried.sort(key=lambda entry: entry[:2], reverse=True)
     for _, _, one in tried[:KEPT]:
-        scores = _personal(trial.model, parts, one)
-        if ndcg(scores, lists, "warm", "warm", trial.config.validation_top) >= least_warm:
+        if ndcg(_personal(trial.model, parts, one), lists, "warm", "warm", top) >= least_warm:
             return one
     found["rule given up"] = f"no blend kept {least_warm:.4f} on warm lists; the best on mixed lists was taken"
     return tried[0][2]
