@@ -12,6 +12,8 @@ import typer
 
 from recommender.errors import FirstListenError
 
+SYSTEM_TROUBLES = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM)
+
 app = typer.Typer(
     name="firstlisten",
     help="Music recommendation that works for the track nobody has played yet.",
@@ -342,7 +344,7 @@ def main() -> None:
     except MemoryError:
         _fail("out of memory; close other programs or use a smaller workspace")
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM, errno.EADDRINUSE):
+        if error.errno not in SYSTEM_TROUBLES:
             raise
         _fail(f"{error.strerror}: {error.filename or 'the workspace'}; nothing was written half, free it and run again")
 

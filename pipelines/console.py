@@ -15,7 +15,7 @@ from rich.table import Table
 from recommender.data.progress import Progress
 
 PLAIN_INTERVAL_S = 10.0
-PLAIN_WIDTH = 140
+PLAIN_WIDTH = 160
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
 err = Console(stderr=True, highlight=False, soft_wrap=True)

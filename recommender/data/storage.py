@@ -84,11 +84,19 @@ def save_arrays(path: Path, kind: str, version: str, arrays: Mapping[str, Array]
         The version of the bundle or model that they belong to; checked by `load_arrays`.
     arrays : mapping of str to ndarray
     metadata : JSON value, optional
+
+    Raises
+    ------
+    ArtifactError
+        If it cannot be written, for example because the disk is full; what was there before stays.
     """
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     header = {"kind": kind, "version": version, "metadata": json.dumps(metadata), "digest": _digest_by_name(contiguous)}
     with atomic_path(path) as part:
-        save_file(contiguous, part, metadata=header)
+        try:
+            save_file(contiguous, part, metadata=header)
+        except SafetensorError as error:
+            raise ArtifactError(f"{path} cannot be written: {error}; make room there and run again") from error
 
 
 def load_arrays(path: Path, kind: str, version: str | None) -> tuple[dict[str, Array], Any]:
