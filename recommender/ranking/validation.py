@@ -86,7 +86,7 @@ def validation_split(
     timed = len(interactions) > 0 and not np.isnat(interactions.times).any()
     if timed:
         first_played = _first_times(interactions.track_rows, interactions.times, len(interactions.tracks))[eligible]
-        order = np.lexsort((eligible, first_played))
+        order = np.lexsort((rng.random(len(eligible)), first_played))
     else:
         order = rng.permutation(len(eligible))
     cold_rows = np.sort(eligible[order[len(eligible) - n_cold :]]).astype(np.int32)
@@ -95,21 +95,34 @@ def validation_split(
     hidden_track = is_cold[interactions.track_rows]
     known = interactions.select(~hidden_track)
     if timed and len(known):
-        pairs = known.user_rows * np.int64(len(known.tracks)) + known.track_rows
-        distinct, inverse = np.unique(pairs, return_inverse=True)
-        came_about = _first_times(inverse, known.times, len(distinct))
-        cut = np.quantile(came_about.astype(np.int64), 1 - held_out_share)
-        hidden_pair = (came_about.astype(np.int64) >= cut)[inverse]
-        hidden_since = known.times.astype("datetime64[s]").astype(np.int64) >= cut
+        hidden_pair, hidden_since = _choose_latest(known, held_out_share, rng)
     else:
-        hidden_pair = _holds(_choose_pairs(known.to_csr(), held_out_share, rng), known)
-        hidden_since = hidden_pair
+        hidden_pair = hidden_since = _holds(_choose_pairs(known.to_csr(), held_out_share, rng), known)
     return ValidationSplit(
         known.select(~(hidden_pair | hidden_since)),
         known.select(hidden_pair & (known.weights > 0)),
         interactions.select(hidden_track & (interactions.weights > 0)),
         cold_rows,
     )
+
+
+def _choose_latest(
+    interactions: Interactions, share: float, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Choose the `share` of all pairs that came about last; of each interaction: is its pair chosen, is it later still.
+
+    Pairs that came about at the same time are chosen among at random, so that a log of one single day is split too.
+    """
+    pairs = interactions.user_rows * np.int64(len(interactions.tracks)) + interactions.track_rows
+    distinct, pair = np.unique(pairs, return_inverse=True)
+    came_about = _first_times(pair, interactions.times, len(distinct))
+    order = np.lexsort((rng.random(len(distinct)), came_about))
+    chosen = np.zeros(len(distinct), dtype=bool)
+    latest = order[len(distinct) - round(share * len(distinct)) :]
+    chosen[latest] = True
+    if not len(latest):
+        return chosen[pair], np.zeros(len(interactions), dtype=bool)
+    return chosen[pair], interactions.times > came_about[latest].min()
 
 
 def _first_times(

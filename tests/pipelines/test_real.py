@@ -2,22 +2,51 @@
 
 import json
 import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
-from fastapi.testclient import TestClient
 
 from pipelines import experiment, ingest, recommend, train
 from pipelines.config import load_settings
-from pipelines.serve import server_settings
 from pipelines.workspace import open_workspace
-from recommender.serving.app import create_app
 
 pytestmark = pytest.mark.real
 
 UNUSABLE = {"empty.mp3", "random bytes.mp3", "not music.ogg", "header only.wav", "blip.ogg", "silence.opus"}
 IN_PART = {"truncated.mp3", "damaged.flac"}
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[httpx.Client]:
+    """``firstlisten serve`` as a process of its own, asked to end like by Ctrl-C."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "pipelines", "serve", str(folder), "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            for _ in range(300):
+                try:
+                    if client.get("/readyz").status_code == 200:
+                        break
+                except httpx.TransportError:
+                    assert process.poll() is None, "the server ended"
+                time.sleep(0.2)
+            yield client
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) in (0, -signal.SIGINT, 130)
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +118,8 @@ def test_recommend_similar_and_serve(trained, tmp_path, shared_dir):
     recommend.similar(workspace, str(moved), top=3, out=out)
     best = pd.read_csv(out)
     assert best["similarity"].iloc[0] > 0.99
-    with TestClient(create_app(server_settings(workspace))) as client:
-        answer = client.get("/v1/users/user 0/recommendations").json()
-        items = answer["items"]
-        assert items
+    with served(workspace.folder) as client:
+        assert client.get("/v1/users/user 0/recommendations").json()["items"]
         track = catalog.tracks.ids[0]
         assert client.get(f"/v1/tracks/{track}/similar").status_code == 200
         audio = client.get(f"/v1/tracks/{track}/audio", headers={"Range": "bytes=0-99"})
