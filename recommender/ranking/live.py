@@ -60,7 +60,9 @@ def with_live_plays(model: HybridModel, plays: Interactions) -> HybridModel:
     evidence[touched_tracks] = np.bincount(columns.indices, minlength=len(touched_tracks))
     user_factors = np.zeros((len(users), model.factors.dim), dtype=np.float32)
     user_factors[: len(model.users)] = model.factors.user_factors
-    user_factors[touched_users] = fold_in(model, binary(all_plays[touched_users]))
+    # new tracks count by their sound here, not by what live plays made of them: the same plays give the same answer
+    by_sound = replace(model, posterior_factors=model.prior_means * np.float32(model.posterior.scale))
+    user_factors[touched_users] = fold_in(by_sound, binary(all_plays[touched_users]))
     posterior_factors = model.posterior_factors
     if model.knows_plays:
         posterior_factors = posterior_factors.copy()
