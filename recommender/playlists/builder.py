@@ -215,10 +215,11 @@ def _choose(model: HybridModel, ranked: Rows, forced: Rows, recent: Rows, rules:
     """Take tracks in order while the rules allow, and relax rules while tracks are missing."""
     durations_s = _durations_s(model)
     codes = model.artist_codes
-    fresh = ranked[~np.isin(ranked, recent) | np.isin(ranked, forced)]
+    lately = np.isin(ranked, recent) & ~np.isin(ranked, forced)
+    fresh = ranked[~lately]
     most = int(np.bincount(codes[ranked]).max()) if len(ranked) else 1
     first_cap = most if rules.max_per_artist is None else min(rules.max_per_artist, most)
-    pools = [fresh] if len(fresh) == len(ranked) else [fresh, ranked]
+    pools = [fresh, np.r_[fresh, ranked[lately]]] if lately.any() else [fresh]
     chosen = np.empty(0, dtype=np.int32)
     for pool, cap in [(pool, cap) for pool in pools for cap in range(first_cap, most + 1)]:
         chosen = _take(pool[cap_artists(pool, codes, cap) | np.isin(pool, forced)], durations_s, rules)
