@@ -16,12 +16,12 @@ from recommender.errors import ConfigError
 from recommender.evaluation.cold_start import check_cold
 from recommender.evaluation.figures import measure
 from recommender.evaluation.methods import METHODS, NEED_EMBEDDINGS, Embed, Fits, Method
-from recommender.evaluation.protocol import Task, cold_task, mixed_task, warm_task
+from recommender.evaluation.protocol import Task, cold_task, mixed_task, time_task, warm_task
 from recommender.evaluation.report import Report, build_report, describe_data
 from recommender.ranking.ranker import RankerConfig
 
 EVERYDAY_METHODS = ("random", "popularity", "ALS alone", "audio alone", "First Listen")
-PROTOCOLS = ("warm", "cold", "mixed")
+PROTOCOLS = ("warm", "cold", "mixed", "time")
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,9 @@ class EvaluationConfig:
     min_users : int >= 1
         Tracks with fewer users are left out of everything.
     ks : tuple of int
-    protocols : tuple of {"warm", "cold", "mixed"}
-        Without embeddings only ``"warm"`` is read.
+    protocols : tuple of {"warm", "cold", "mixed", "time"}
+        Without embeddings ``"cold"`` and ``"mixed"`` are not read. ``"time"`` needs plays with times, and hides the same
+        for every seed.
     methods : tuple of str
         Names in `methods.METHODS`.
     draws : int
@@ -50,7 +51,7 @@ class EvaluationConfig:
     fraction: float = 0.2
     min_users: int = 5
     ks: tuple[int, ...] = (20, 50)
-    protocols: tuple[str, ...] = PROTOCOLS
+    protocols: tuple[str, ...] = ("warm", "cold", "mixed")
     methods: tuple[str, ...] = EVERYDAY_METHODS
     draws: int = 1000
     ranker: RankerConfig = field(default_factory=RankerConfig)
@@ -93,12 +94,13 @@ def warm_evaluation(
     Notes
     -----
     Warm: a fraction of each user's pairs hidden. Cold: every play of a fraction of the embedded tracks hidden, those
-    tracks alone as candidates. Mixed: both hidden, all tracks as candidates.
+    tracks alone as candidates. Mixed: both hidden, all tracks as candidates. Time: the last plays hidden, a fraction of
+    all, every track a candidate.
     """
     methods: Mapping[str, Method] = {
         name: METHODS[name] for name in config.methods if embed is not None or name not in NEED_EMBEDDINGS
     }
-    protocols = config.protocols if embed is not None else ("warm",)
+    protocols = [p for p in config.protocols if embed is not None or p not in ("cold", "mixed")] or ["warm"]
     if isinstance(embed, Embeddings):
         has_embedding = embed.tracks.known(interactions.tracks)
     else:
@@ -130,6 +132,9 @@ def _task(
     config: EvaluationConfig,
     seed: int,
 ) -> Task:
+    if protocol == "time":
+        in_order = np.sort(interactions.times)
+        return time_task(interactions, in_order[int((1 - config.fraction) * (len(in_order) - 1))])
     if protocol == "warm":
         return warm_task(interactions, fraction=config.fraction, min_users=config.min_users, seed=seed)
     make = cold_task if protocol == "cold" else mixed_task

@@ -27,7 +27,8 @@ class SeedFigures:
     ----------
     seed : int
     per_user : dict of task to dict of method to DataFrame
-        Indexed by ``user_row``, one column a metric. The part ``cold`` of a task ``mixed`` is the task ``mixed, cold``.
+        Indexed by ``user_row``, one column a metric. The part ``cold`` of a task ``mixed`` is the task ``mixed, cold``;
+        a part of which nothing is hidden is left out.
     catalog : DataFrame
         Columns task, method, metric, value: coverage, Gini, popularity lift.
     durations_s : dict of str to float
@@ -70,7 +71,8 @@ def measure(
     durations: dict[str, float] = {}
     counts: dict[str, dict[str, int]] = {}
     for task, fits in tasks:
-        readings = {task.name: task.relevant} | {f"{task.name}, {part}": wanted for part, wanted in task.parts}
+        parts = {f"{task.name}, {part}": relevant for part, relevant in task.parts if relevant.nnz}
+        readings = {task.name: task.relevant} | parts
         for name, method in methods.items():
             started = time.perf_counter()
             ranked = rank_users(method(task, fits), task, max(ks), name=name)

@@ -96,13 +96,14 @@ def build_report(
         Bootstrap samples.
     """
     tables, differences, by_seed = [], [], []
-    for task in seeds[0].per_user:
-        frames = {method: [one.per_user[task][method] for one in seeds] for method in seeds[0].per_user[task]}
+    for task in dict.fromkeys(task for one in seeds for task in one.per_user):
+        read = [one for one in seeds if task in one.per_user]
+        frames = {method: [one.per_user[task][method] for one in read] for method in read[0].per_user[task]}
         tables.append(bootstrap.summarise(frames, draws=draws).assign(task=task))
         if subject in frames:
             differences.append(bootstrap.compare(frames, subject, draws=draws).assign(task=task))
         for method, per_seed in frames.items():
-            for one, frame in zip(seeds, per_seed, strict=True):
+            for one, frame in zip(read, per_seed, strict=True):
                 by_seed += [(task, method, metric, one.seed, value) for metric, value in frame.mean().items()]
     compared = pd.concat(differences, ignore_index=True) if differences else pd.DataFrame(columns=["task"])
     everything = pd.concat([one.catalog for one in seeds], ignore_index=True)

@@ -1,6 +1,6 @@
 import pytest
 
-from recommender.errors import ConfigError
+from recommender.errors import ConfigError, DataError
 from recommender.evaluation.everyday import EvaluationConfig, warm_evaluation
 
 
@@ -26,6 +26,20 @@ def test_without_embeddings_the_warm_protocol_remains(planted, small_ranker):
     assert set(report.table["task"]) == {"warm"}
     assert set(report.table["method"]) == {"random", "popularity", "ALS alone", "First Listen"}
     assert report.data["embeddings"] == "none"
+
+
+def test_the_last_plays_can_be_asked_for(planted, small_ranker):
+    config = EvaluationConfig(seeds=(0,), ks=(5,), draws=20, protocols=("time",), ranker=small_ranker)
+    report = warm_evaluation(planted.catalog, planted.interactions, planted.embeddings, config)
+    # Every track has a play before: nothing is read of new ones.
+    assert list(dict.fromkeys(report.table["task"])) == ["time", "time, warm"]
+    assert report.figure("time", "First Listen", "ndcg@5") > report.figure("time", "random", "ndcg@5")
+
+
+def test_a_log_without_enough_listeners_says_what_to_do(planted, small_ranker):
+    config = EvaluationConfig(seeds=(0,), min_users=1000, ranker=small_ranker)
+    with pytest.raises(DataError, match="lower min_users"):
+        warm_evaluation(planted.catalog, planted.interactions, planted.embeddings, config)
 
 
 @pytest.mark.parametrize(

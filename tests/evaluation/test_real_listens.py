@@ -12,9 +12,13 @@ from recommender.evaluation import protocol
 from recommender.evaluation.cold_start import ColdStartConfig, run_cold_start_experiment
 from recommender.evaluation.methods import METHODS, Fits
 from recommender.evaluation.protocol import evaluate_method
+from recommender.models.als import AlsConfig
 from recommender.ranking.ranker import RankerConfig
 
 pytestmark = pytest.mark.real
+
+LIGHT = RankerConfig(als=AlsConfig(factors=32, iterations=8), validation_users=200)
+"""A fraction of the default's time; the defaults reach more."""
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +58,7 @@ def test_new_artists_are_found_by_their_timbre(listens, tmp_path):
         catalog,
         interactions,
         timbre,
-        ColdStartConfig(seeds=(0,), draws=200),
+        ColdStartConfig(seeds=(0,), draws=200, ranker=LIGHT),
         tmp_path,
         methods={name: METHODS[name] for name in names},
     )
