@@ -75,6 +75,16 @@ class Interactions:
             self.users, self.tracks, self.user_rows[mask], self.track_rows[mask], self.weights[mask], self.times[mask]
         )
 
+    def over(self, tracks: Vocabulary) -> Interactions:
+        """Return the interactions with the tracks of another vocabulary, in its rows; others are left out."""
+        places = np.full(len(self.tracks), -1, dtype=np.int32)
+        shared = tracks.known(self.tracks)
+        places[shared] = tracks.rows(
+            [i for i, is_shared in zip(self.tracks, shared, strict=True) if is_shared], unknown="raise"
+        )
+        kept = self.select(places[self.track_rows] >= 0)
+        return Interactions(self.users, tracks, kept.user_rows, places[kept.track_rows], kept.weights, kept.times)
+
     def to_csr(self) -> sparse.csr_matrix:
         """Return the plays as a matrix, shape (n_users, n_tracks), float32.
 

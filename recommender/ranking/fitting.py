@@ -19,7 +19,7 @@ from recommender.ranking.model import Blend, HybridModel, RankerConfig, known_ar
 from recommender.ranking.scoring import measure_standards
 from recommender.ranking.search import choose_blend, choose_posterior, set_trial, solve_posterior
 from recommender.ranking.sound import place_sound
-from recommender.ranking.validation import ValidationSplit, validation_split
+from recommender.ranking.validation import ValidationSplit, narrow, validation_split
 
 MIN_PRIOR_TRACKS = 10
 """With fewer tracks that have both plays and an embedding, no prior is fitted."""
@@ -74,9 +74,15 @@ def fit_hybrid(
         split = validation_split(interactions, has_vector, config.seed, config.cold_share, config.held_out_share)
     blend, posterior, found = Blend(), config.posterior, _nothing_to_validate()
     if split.train.to_csr().nnz and len(split.held_out):
-        inner_factors = fit_als(split.train, config.als, lambda done, _: report(done, total))
         inner_embeddings = split_embeddings if split_embeddings is not None else embeddings
-        inner = assemble(catalog, split.train, inner_embeddings, inner_factors, config)
+        # a track without plays and without sound can be in nobody's list: the search does without
+        known = interactions.track_evidence() > 0
+        if inner_embeddings is not None:
+            known |= inner_embeddings.tracks.known(catalog.tracks)
+        inner_catalog = catalog.select(np.flatnonzero(known))
+        split = narrow(split, inner_catalog.tracks)
+        inner_factors = fit_als(split.train, config.als, lambda done, _: report(done, total))
+        inner = assemble(inner_catalog, split.train, inner_embeddings, inner_factors, config)
         posterior, found_posterior = choose_posterior(set_trial(inner, split, config))
         if inner.prior is not None:
             inner = with_posterior(inner, posterior)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from recommender.data.interactions import Interactions
+from recommender.data.vocabulary import Vocabulary
 from recommender.errors import DataError
 
 MIN_PLAYED_TRACKS = 20
@@ -38,6 +39,16 @@ class ValidationSplit:
     held_out: Interactions
     cold: Interactions
     cold_rows: npt.NDArray[np.int32]
+
+
+def narrow(split: ValidationSplit, tracks: Vocabulary) -> ValidationSplit:
+    """Return the split over some of its tracks; the hidden ones must be among them."""
+    return ValidationSplit(
+        split.train.over(tracks),
+        split.held_out.over(tracks),
+        split.cold.over(tracks),
+        tracks.rows(split.train.tracks.ids_of(split.cold_rows), unknown="raise"),
+    )
 
 
 def validation_split(

@@ -110,3 +110,12 @@ def test_columns_of_different_length_are_refused(tiny_world: Interactions) -> No
     w = tiny_world
     with pytest.raises(DataError, match=r"different lengths: \[11, 12\]"):
         Interactions(w.users, w.tracks, w.user_rows, w.track_rows, w.weights[:-1], w.times)
+
+
+def test_over_another_vocabulary_keeps_the_plays_of_its_tracks(tiny_world):
+    fewer = Vocabulary("track", ("t3", "new", "t0"))
+    moved = tiny_world.over(fewer)
+    assert moved.tracks == fewer
+    assert moved.users == tiny_world.users
+    whole = tiny_world.to_csr().toarray()
+    assert moved.to_csr().toarray().tolist() == np.stack([whole[:, 3], 0 * whole[:, 0], whole[:, 0]], axis=1).tolist()
