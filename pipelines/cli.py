@@ -85,7 +85,7 @@ def ingest(
     for line in report.lines:
         console.out.print(line, markup=False)
     if report.problems:
-        console.err.print(f"{len(report.problems)} could not be used:")
+        console.err.print(f"{len(report.problems)} things to know of, most of which could not be used:")
         console.warn(report.problems)
     console.out.print(
         f"{workspace}: {report.n_tracks} tracks, {report.n_users} users, {report.n_interactions} interactions"

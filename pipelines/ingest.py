@@ -125,6 +125,8 @@ def add_music(workspace: Workspace, folder: Path, lines: list[str], problems: li
     lines.append(f"{folder}: {len(scan.files)} files ({told or 'none'})")
     broken = scan.files[scan.files["error"] != ""]
     problems.extend(f"{path}: {error}" for path, error in zip(broken["path"], broken["error"], strict=True))
+    problems.extend(f"{path}: the same as {first}, which stands for both" for path, first in scan.duplicates)
+    problems.extend(scan.warnings)
 
 
 def add_plays(workspace: Workspace, frame: pd.DataFrame) -> None:

@@ -245,7 +245,7 @@ def _read_history(model: HybridModel, path: Path) -> tuple[list[str], sparse.csr
 
     frame, report = read_interactions(path)
     console.warn([f"{path.name}: {problem}" for problem in report.problems])
-    users = Vocabulary.of("user", frame["user_id"])
+    users = Vocabulary.of("user", frame["user_id"].unique())
     known = Interactions.from_frame(frame, users, model.catalog.tracks)
     if not len(known):
         raise DataError(f"{path}: none of its {len(frame)} rows names a track of the catalog")

@@ -147,7 +147,7 @@ class Workspace:
     def interactions(self, catalog: Catalog) -> Interactions:
         """Return the plays of the catalog's tracks; users are sorted by id."""
         frame = self.interaction_table()
-        return Interactions.from_frame(frame, Vocabulary.of("user", frame["user_id"]), catalog.tracks)
+        return Interactions.from_frame(frame, Vocabulary.of("user", frame["user_id"].unique()), catalog.tracks)
 
     def music_roots(self) -> tuple[Path, ...]:
         """Return the music folders and the folder of uploads."""

@@ -173,4 +173,4 @@ def _interactions_of(listens: Sequence[Listen], tracks: Vocabulary) -> Interacti
             "timestamp": np.array([listen.listened_at_ms // 1000 for listen in listens]).astype("datetime64[s]"),
         }
     )
-    return Interactions.from_frame(frame, Vocabulary.of("user", frame["user_id"]), tracks)
+    return Interactions.from_frame(frame, Vocabulary.of("user", frame["user_id"].unique()), tracks)
