@@ -30,8 +30,8 @@ GAINS = (0.5, 0.75, 1.0, 1.5, 2.0)
 OFFSETS = (-1.0, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
 USER_HALVES = (0.0, 0.3, 1.0, 3.0)
 FEW_PLAYS = (1, 3)
-SCALES = (1.0, 2.0)
-EXPOSURE_HALVES = (0.0, 20.0, 100.0, 500.0)
+SCALES = (0.5, 1.0, 2.0)
+EXPOSURE_HALVES = (0.0, 5.0, 20.0, 100.0, 500.0)
 REVEALED = (1, 3)
 
 MIXED_LOSS = 0.02
@@ -39,8 +39,8 @@ MIXED_LOSS = 0.02
 
 KINDS: tuple[Group, ...] = ("warm", "cold")
 
-KEPT = 8
-"""So many of the best blends on mixed lists are tried on warm ones."""
+FINALISTS = 5
+"""So many pairs of gain and offset, the best on mixed lists, are tried with each of `TRACK_HALVES`."""
 
 DEPTH = 50
 """Mixed lists are also judged at this length."""
@@ -193,23 +193,28 @@ def _choose_gate(trial: Trial, parts: Parts, blend: Blend, warm_cf: float, found
     lists, top = trial.lists, trial.config.validation_top
     least_warm = warm_cf * (1 - trial.config.warm_loss)
     cf = best_of(parts.pure_cf, lists, "all", top)
-    least_known = ndcg_of(cf, lists, "warm", top) - MIXED_LOSS
-    least_total = ndcg_of(cf, lists, "all", top)
-    tried = []
-    for half, gain, offset in itertools.product(TRACK_HALVES, GAINS, OFFSETS):
-        one = replace(blend, track_half=half, content_gain=gain, content_offset=offset)
+    least_known, least_total = ndcg_of(cf, lists, "warm", top) - MIXED_LOSS, ndcg_of(cf, lists, "all", top)
+
+    def judge(one: Blend) -> tuple[bool, float]:
         best = best_of(_personal(trial.model, parts, one), lists, "all", DEPTH)
         total = ndcg_of(best, lists, "all", top)
         allowed = ndcg_of(best, lists, "warm", top) >= least_known and total >= least_total
         # macro: finds among known and among new tracks count alike, however many of each there are
         macro = sum(ndcg_of(best, lists, group, depth) for group in KINDS for depth in (top, DEPTH))
-        tried.append((allowed, macro if allowed else total, one))
-    tried.sort(key=lambda entry: entry[:2], reverse=True)
-    for _, _, one in tried[:KEPT]:
+        return allowed, macro if allowed else total
+
+    def ranked(blends: list[Blend]) -> list[Blend]:
+        judged = [(judge(one), one) for one in blends]
+        return [one for _, one in sorted(judged, key=lambda entry: entry[0], reverse=True)]
+
+    pairs = itertools.product(GAINS, OFFSETS)
+    gates = ranked([replace(blend, content_gain=gain, content_offset=offset) for gain, offset in pairs])[:FINALISTS]
+    finalists = ranked([replace(gate, track_half=half) for gate in gates for half in TRACK_HALVES])
+    for one in finalists:
         if ndcg(_personal(trial.model, parts, one), lists, "warm", "warm", top) >= least_warm:
             return one
     found["rule given up"] = f"no blend kept {least_warm:.4f} on warm lists; the best on mixed lists was taken"
-    return tried[0][2]
+    return finalists[0]
 
 
 def _choose_user_half(trial: Trial, tastes: Taste, blend: Blend, warm_cf: float, found: dict[str, Any]) -> Blend:
