@@ -88,7 +88,7 @@ def choose_posterior(trial: Trial) -> tuple[PosteriorConfig, dict[str, Any]]:
     """Choose how far the prior reaches: its scale, and the listeners at which a track's silence becomes evidence.
 
     Hidden tracks get a few of their plays back and are ranked among themselves for everybody else. What does best there
-    is taken, as long as known tracks lose at most ``config.warm_loss`` of pure CF's NDCG.
+    and among known tracks, in sum, is taken, as long as these lose at most ``config.warm_loss`` of pure CF's NDCG.
 
     Returns
     -------
@@ -127,7 +127,7 @@ def choose_posterior(trial: Trial) -> tuple[PosteriorConfig, dict[str, Any]]:
             found[f"after {count} plays"] = ndcg(scores, lists, "cold", "cold", top)
         tried.append(found)
     kept = [found for found in tried if found["warm"] >= least_warm] or [max(tried, key=lambda found: found["warm"])]
-    best = max(kept, key=lambda found: sum(found[f"after {count} plays"] for count in REVEALED))
+    best = max(kept, key=lambda found: found["warm"] + np.mean([found[f"after {count} plays"] for count in REVEALED]))
     chosen = replace(start, scale=best["scale"], exposure_half=best["exposure_half"])
     return chosen, {"chosen": asdict(chosen), "least warm": least_warm, "tried": tried}
 
