@@ -66,7 +66,7 @@ def train_cnn(
     Raises
     ------
     ModelError
-        If there are too few tracks.
+        If there are too few tracks, both losses are left out, or training diverges.
     DataError
         If `evidence` does not fit `targets`.
     VersionError
@@ -77,6 +77,11 @@ def train_cnn(
     training, validation = _hold_out(table, config)
     device = choose_device(config.device)
     goals = Targets.of(clips.tracks, targets, evidence, config.min_evidence).to(device)
+    if config.contrastive_weight == 0 and not (goals.known[training].any() and config.alignment_weight > 0):
+        raise ModelError(
+            f"no track was played by {config.min_evidence} users or more and contrastive_weight is 0: nothing to learn "
+            "from; set contrastive_weight above 0 or add plays"
+        )
     steps = max(1, round(len(training) / config.batch_tracks))
 
     with reproducible(config.seed, config.threads) as generator:
@@ -110,6 +115,10 @@ def train_cnn(
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 losses.append([loss.item(), contrast.item(), aligned.item()])
+                if not math.isfinite(losses[-1][0]):
+                    raise ModelError(
+                        f"training diverged in epoch {epoch}; lower learning_rate {config.learning_rate:g}"
+                    )
                 report((epoch - 1) * steps + step + 1, config.epochs * steps)
 
             means = np.mean(losses, axis=0).tolist()

@@ -27,7 +27,7 @@ class TrainedCnn:
         Of `SpectrogramCNN`.
     config : TrainCnnConfig
     history : list of dict
-        One entry an epoch: epoch, learning_rate, and train_/val_ losses and measures (see `train_cnn`).
+        One entry an epoch: epoch, and train_ and val_ losses and measures (see `train_cnn`).
     best_epoch : int
         The epoch that the weights are of.
     held_out : tuple of str

@@ -208,6 +208,17 @@ def test_too_few_tracks_are_refused_with_the_least_number():
         train_cnn(make_clips(7), None, None, SMALL)
 
 
+def test_nothing_to_learn_from_is_refused(world):
+    silent = replace(SMALL, contrastive_weight=0.0, min_evidence=3)
+    with pytest.raises(ModelError, match=r"played by 3 users or more.*nothing to learn"):
+        train_cnn(*world, np.full(24, 2), silent)
+
+
+def test_a_training_that_diverges_says_so(world):
+    with pytest.raises(ModelError, match=r"diverged in epoch \d+; lower learning_rate"):
+        train_cnn(*world, None, replace(SMALL, epochs=20, learning_rate=1e30))
+
+
 def test_clips_shorter_than_a_crop_are_refused(world):
     with pytest.raises(ModelError, match="clips have 60 frames, crops of 61"):
         train_cnn(world[0], None, None, replace(SMALL, crop_frames=61))
