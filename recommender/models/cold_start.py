@@ -70,7 +70,7 @@ class PriorConfig:
         Of the choice of landmarks.
     """
 
-    ridge: float = 0.3
+    ridge: float = 0.0
     evidence_half: float = 3.0
     norm_shrinkage: float = 0.5
     max_landmarks: int = 2000

@@ -165,9 +165,9 @@ def test_ridges_are_near_the_exact_ones_and_grow_with_plays() -> None:
     config = AlsConfig()
     exact = 0.03 * (counts + 0.03 * 2000)
     rounded = row_ridges(counts, 2000, config)
-    assert np.abs(rounded / exact - 1).max() <= 0.0251
+    assert np.abs(rounded / exact - 1).max() <= 0.0501
     assert np.all(np.diff(rounded) >= 0)
-    assert len(np.unique(rounded)) < 120
+    assert len(np.unique(rounded)) < 60
     np.testing.assert_array_equal(row_ridges(counts, 2000, AlsConfig(frequency_exponent=0)), 0.03)
 
 
