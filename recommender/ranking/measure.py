@@ -23,24 +23,33 @@ class Lists:
     heard, warm, cold : csr_matrix, shape (n_users, n_tracks)
         Training pairs; hidden pairs of known tracks; hidden pairs of hidden tracks.
     is_cold : ndarray, shape (n_tracks,), bool
+        The hidden tracks.
+    is_known : ndarray, shape (n_tracks,), bool
+        The tracks with training plays. What is neither known nor hidden is truly new: nobody can say yet whether it
+        belongs into a list, so it is in none.
     """
 
     heard: sparse.csr_matrix
     warm: sparse.csr_matrix
     cold: sparse.csr_matrix
     is_cold: Bools
+    is_known: Bools
 
     @cached_property
     def hidden(self) -> dict[Group, Bools]:
         """The hidden pairs by group, dense."""
-        warm, cold = (matrix.toarray() > 0 for matrix in (self.warm, self.cold))
+        warm, cold = (self.warm.toarray() > 0) & self.is_known, (self.cold.toarray() > 0) & self.is_cold
         return {"warm": warm, "cold": cold, "all": warm | cold}
 
     @cached_property
     def closed(self) -> dict[Group, Bools]:
         """The pairs that may not be in a list, by what the list is made of, dense."""
         heard = self.heard.toarray() > 0
-        return {"warm": heard | self.is_cold, "cold": heard | ~self.is_cold, "all": heard}
+        return {
+            "warm": heard | ~self.is_known,
+            "cold": heard | ~self.is_cold,
+            "all": heard | ~(self.is_known | self.is_cold),
+        }
 
 
 def best_of(scores: npt.NDArray[np.float32], lists: Lists, candidates: Group, top: int) -> npt.NDArray[np.intp]:

@@ -80,7 +80,7 @@ def set_trial(model: HybridModel, split: ValidationSplit, config: RankerConfig) 
         users = np.sort(np.random.default_rng(config.seed).choice(users, limit, replace=False))
     is_cold = np.zeros(len(model.catalog), dtype=bool)
     is_cold[split.cold_rows] = True
-    lists = Lists(model.heard[users], held_out[users] > 0, cold[users] > 0, is_cold)
+    lists = Lists(model.heard[users], held_out[users] > 0, cold[users] > 0, is_cold, model.evidence > 0)
     return Trial(model, users, model.plays[users], cold, lists, config)
 
 

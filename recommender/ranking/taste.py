@@ -9,14 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from recommender.models.als import row_ridges
+from recommender.models.als import one_blas_thread, row_ridges
 
 if TYPE_CHECKING:
     from recommender.ranking.model import HybridModel
 
 Float64s = npt.NDArray[np.float64]
-
-_SOLVE_ROWS = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,13 +69,10 @@ def fold_in(model: HybridModel, presence: sparse.csr_matrix) -> npt.NDArray[np.f
     factors = np.zeros((presence.shape[0], model.posterior_factors.shape[1]), dtype=np.float32)
     if not model.knows_plays:
         return factors
-    users = np.flatnonzero(np.diff(presence.indptr))
-    for start in range(0, len(users), _SOLVE_ROWS):
-        block = users[start : start + _SOLVE_ROWS]
-        systems = [taste_system(model, _row(presence, user)) for user in block]
-        matrices = np.stack([matrix for matrix, _ in systems])
-        sums = np.stack([played.sum(axis=0) for _, played in systems])
-        factors[block] = np.linalg.solve(matrices, sums[:, :, None])[:, :, 0]
+    with one_blas_thread():  # the systems are too small to be worth sharing
+        for user in np.flatnonzero(np.diff(presence.indptr)):
+            matrix, played = taste_system(model, _row(presence, int(user)))
+            factors[user] = np.linalg.solve(matrix, played.sum(axis=0))
     return factors
 
 

@@ -1,5 +1,7 @@
 """Filters, the choice of the best rows, and the NDCG that parameters are chosen by."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from scipy import sparse
 
 from recommender.ranking.candidates import best_rows
 from recommender.ranking.filters import cap_artists, leave_out
-from recommender.ranking.measure import Lists, ndcg
+from recommender.ranking.measure import Lists, best_of, ndcg
 
 
 @given(st.lists(st.sampled_from([-np.inf, 0.0, 1.0, 2.5, -3.0]), max_size=30), st.integers(1, 40))
@@ -45,7 +47,7 @@ def hand_made():
     heard = sparse.csr_matrix(np.array([[1, 0, 0, 0, 0], [0, 0, 0, 0, 0], [0, 1, 0, 0, 0]], dtype=np.float32))
     warm = sparse.csr_matrix(np.array([[0, 1, 0, 0, 0], [1, 1, 0, 0, 0], [0, 0, 0, 0, 0]], dtype=np.float32))
     cold = sparse.csr_matrix(np.array([[0, 0, 0, 0, 1], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0]], dtype=np.float32))
-    return Lists(heard, warm, cold, np.array([False, False, False, True, True]))
+    return Lists(heard, warm, cold, np.array([0, 0, 0, 1, 1]) > 0, np.array([1, 1, 1, 0, 0]) > 0)
 
 
 def test_ndcg_by_hand(hand_made):
@@ -65,12 +67,19 @@ def test_ndcg_by_hand(hand_made):
 
 
 def test_a_heard_track_is_no_hit(hand_made):
-    lists = Lists(hand_made.warm, hand_made.warm, hand_made.cold, hand_made.is_cold)
+    lists = Lists(hand_made.warm, hand_made.warm, hand_made.cold, hand_made.is_cold, hand_made.is_known)
     scores = np.array([[1, 9, 0, 0, 0], [9, 9, 0, 0, 0], [0, 0, 0, 0, 0]], dtype=np.float32)
     assert ndcg(scores, lists, "all", "warm", 5) == 0
 
 
 def test_nothing_hidden_is_zero(hand_made):
     empty = sparse.csr_matrix((3, 5), dtype=np.float32)
-    lists = Lists(hand_made.heard, empty, empty, hand_made.is_cold)
+    lists = Lists(hand_made.heard, empty, empty, hand_made.is_cold, hand_made.is_known)
     assert ndcg(np.zeros((3, 5), dtype=np.float32), lists, "all", "all", 3) == 0
+
+
+def test_tracks_that_nobody_can_judge_are_in_no_list(hand_made):
+    lists = replace(hand_made, is_known=np.array([True, True, False, False, False]))
+    scores = np.array([[9, 1, 8, 3, 4], [5, 1, 9, 3, 2], [1, 2, 3, 4, 5]], dtype=np.float32)
+    assert best_of(scores, lists, "warm", 3).tolist() == [[1, -1, -1], [0, 1, -1], [0, -1, -1]]
+    assert best_of(scores, lists, "all", 3).tolist() == [[4, 3, 1], [0, 3, 4], [4, 3, 0]]
