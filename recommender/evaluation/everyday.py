@@ -38,7 +38,7 @@ class EvaluationConfig:
         Tracks with fewer users are left out of everything.
     ks : tuple of int
     protocols : tuple of {"warm", "cold", "mixed", "time"}
-        Without embeddings ``"cold"`` and ``"mixed"`` are not read. ``"time"`` needs plays with times, and hides the same
+        Without embeddings ``"cold"`` and ``"mixed"`` are not read. ``"time"`` needs plays with times and hides the same
         for every seed.
     methods : tuple of str
         Names in `methods.METHODS`.
