@@ -71,6 +71,7 @@ def run_cold_start_experiment(
     progress: Progress | None = None,
     *,
     embeddable: npt.NDArray[np.bool_] | None = None,
+    embed_version: str = "",
     methods: Mapping[str, Method] = METHODS,
 ) -> Report:
     """Run the item cold-start split with every method, and write report.json, table.csv, report.md and cold_start.png.
@@ -89,6 +90,8 @@ def run_cold_start_experiment(
         Called with (done, total) methods, over all seeds.
     embeddable : ndarray, shape (n_tracks,), bool, optional
         The tracks that a callable `embed` gives a vector; all by default. Supplied embeddings know it themselves.
+    embed_version : str
+        Of a callable `embed`: names its settings and what it hears. Parts of another version are not taken.
     methods : mapping of name to Method
 
     Returns
@@ -105,8 +108,11 @@ def run_cold_start_experiment(
     tell = progress or silent
     data = describe_data(catalog, interactions, embed if isinstance(embed, Embeddings) else None)
     settings = asdict(config)
+    if embed_version:
+        data["embeddings"] = f"trained in each split, {embed_version}"
     run = {
         "config": settings,
+        "embeddings": data["embeddings"],
         "digest": data["digest"],
         "methods": list(methods),
         "version": package_versions()["firstlisten"],

@@ -112,6 +112,21 @@ def test_embeddings_may_be_made_from_the_training_plays_alone(planted, config, t
     assert cold.max() < 60
 
 
+def test_parts_made_with_another_embedder_are_not_used(planted, config, tmp_path):
+    one = ColdStartConfig(seeds=(4,), ks=(5,), draws=20, ranker=config.ranker)
+    given = []
+
+    def embed(train) -> Embeddings:
+        given.append(train)
+        return planted.embeddings
+
+    for version in ("a", "a", "b"):
+        run_cold_start_experiment(
+            planted.catalog, planted.interactions, embed, one, tmp_path, methods=FEW, embed_version=version
+        )
+    assert len(given) == 2
+
+
 def test_a_new_method_is_one_function(planted, config, tmp_path):
     def backwards(task: Task, fits):
         from recommender.evaluation.methods import rank_by
