@@ -84,8 +84,11 @@ def explain(model: HybridModel, plays: sparse.csr_matrix, track_row: int, neighb
     order = np.argsort(-contributions, kind="stable")
     sounds_like: list[SimilarTrack] = []
     if model.sound is not None and model.has_vector[track_row]:
-        others = np.setdiff1d(np.arange(len(model.catalog)), presence.indices[presence.indices != track_row])
-        sounds_like = similar_tracks(model.sound, query_of_row(model.sound, track_row), neighbours, others)
+        others = np.ones(len(model.catalog), dtype=bool)
+        others[presence.indices] = False
+        others[track_row] = True
+        query = query_of_row(model.sound, track_row)
+        sounds_like = similar_tracks(model.sound, query, neighbours, np.flatnonzero(others))
     listed = RankedList(np.array([track_row], dtype=np.int32), parts.sum(axis=1, dtype=np.float32), sources_of(parts))
     return Explanation(
         track_row=int(track_row),

@@ -206,7 +206,7 @@ def _standardise(
     vectors: npt.NDArray[np.floating], mean: npt.NDArray[np.float64], covariance: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Scale users' vectors so that their scores over the tracks have standard deviation 1; also return their means."""
-    spread = np.sqrt(np.maximum(np.einsum("bi,ij,bj->b", vectors, covariance, vectors, optimize=True), 0))
+    spread = np.sqrt(np.maximum(((vectors @ covariance) * vectors).sum(axis=1), 0))
     scaled = np.divide(vectors, spread[:, None], out=np.zeros(vectors.shape), where=spread[:, None] > 1e-9)
     return scaled, scaled @ mean
 
