@@ -151,7 +151,7 @@ def posterior(
     if n == 0:
         return config.scale * prior_mean
     n_users = int(X.any(axis=1).sum())
-    exposure = n / (n + config.exposure_half)
+    exposure = n**2 / (n**2 + config.exposure_half**2)
     a0, lam, nu = als_config.unobserved_weight, als_config.regularization, als_config.frequency_exponent
     without_plays = lam * (a0 * n_users) ** nu
     ridge = lam * (n + a0 * n_users) ** nu - without_plays + exposure * without_plays

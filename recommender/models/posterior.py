@@ -4,9 +4,11 @@ For a track with the prior mean mu, played by n users (the set S), the posterior
 
     sum_S (1 - x_u.y)^2 + a0 e sum_all (x_u.y)^2 + r_e |y|^2 + lam |y - s mu|^2
 
-e = n / (n + `exposure_half`) is the track's exposure: a young track's silence is no evidence against it. r_e is the
-regularization of `als` with only a share e of the part that comes with silence, ``lam_als (a0 N)^nu``. A track without
-plays has ``s mu`` and nothing else, one with many is close to what `als.fold_in_tracks` gives.
+``e = n^2 / (n^2 + exposure_half^2)`` is the track's exposure: a young track's silence is no evidence against it. r_e is
+the regularization of `als` with only a share e of the part that comes with silence, ``lam_als (a0 N)^nu``. A track
+without plays has ``s mu`` and nothing else, one with many is close to what `als.fold_in_tracks` gives. The squares
+matter: on real listening n / (n + 500), which does as well for tracks with 1 to 10 plays, makes all tracks young and
+costs known ones 15 % of their NDCG; with a half of 10 plays it is less than 1 %.
 
 With G = sum_all x x' = Q diag(g) Q' the matrix without the plays is diagonal in the basis Q, and n plays are a change
 of rank n to it (Woodbury): systems of n by n instead of d by d, small for just the tracks that this is made for.
@@ -40,13 +42,14 @@ class PosteriorConfig:
     scale : float >= 0
         s: what predicted factors are multiplied by. At 1 a typical prediction is as long as a typical track's factors.
     exposure_half : float >= 0
-        Plays at which a track counts as half exposed; at 0, the first play makes all silence evidence.
+        Plays at which a track counts as half exposed; with five times as many it counts as exposed. At 0 the first play
+        makes all silence evidence. The more, the more do tracks with an embedding gain on those without.
     strength : float > 0
         lam: weight of the pull towards the prior, in plays' unit.
     """
 
     scale: float = 1.0
-    exposure_half: float = 500.0
+    exposure_half: float = 10.0
     strength: float = 0.5
 
     def __post_init__(self) -> None:
@@ -206,7 +209,8 @@ def _diagonals(
     counts: npt.NDArray[np.integer], spectrum: Floats, n_users: int, als_config: AlsConfig, config: PosteriorConfig
 ) -> Floats:
     """Return what each track's matrix has on its diagonal before the plays, shape (n, d)."""
-    exposure = counts / (counts + config.exposure_half)
+    squares = counts.astype(np.float64) ** 2
+    exposure = squares / (squares + config.exposure_half**2)
     silence = als_config.unobserved_weight * n_users
     lam, nu = als_config.regularization, als_config.frequency_exponent
     by_silence = lam * silence**nu
