@@ -69,9 +69,9 @@ def embedder(library: Library, settings: Settings) -> tuple[Embed | None, npt.ND
 
 
 def print_report(frame: pd.DataFrame) -> None:
-    """Print a table of figures with their intervals: a line a method, a column a metric."""
+    """Print recall and NDCG with their intervals: a line a method, a column a metric."""
     for task, rows in frame.groupby("task", sort=False):
-        metrics = list(dict.fromkeys(rows["metric"]))
+        metrics = [name for name in dict.fromkeys(rows["metric"]) if name.startswith(("recall@", "ndcg@"))]
         lines = []
         for method, figures in rows.groupby("method", sort=False):
             by_metric = figures.set_index("metric")
