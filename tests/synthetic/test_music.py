@@ -19,7 +19,7 @@ def sample(style, seed=5, length_s=12.0):
 
 @pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
 def test_a_track_can_be_heard_without_harm(style):
-    plan, sound = sample(style)
+    _, sound = sample(style)
     assert sound.dtype == np.float32
     assert len(sound) == int(12.0 * SAMPLE_RATE_HZ)
     assert np.all(np.isfinite(sound))
