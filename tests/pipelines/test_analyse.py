@@ -262,7 +262,7 @@ def test_killed_in_the_middle_it_resumes(
         os.killpg(process.pid, sent)  # As a terminal does: every process of the group gets it.
     else:
         process.kill()
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
     assert len(store.keys()) == (2 if sent == signal.SIGKILL else 3)
     report = analyse_files([(f"t{p.stem}", p.stem, p) for _, _, p in songs], store, workers=0)
     assert report.done + report.skipped == 5

@@ -182,7 +182,10 @@ function animate(before) {
 }
 
 // the combobox
+let asked = 0;
+
 async function showOptions(query) {
+  const mine = ++asked;
   let page;
   try {
     page = await findUsers(`/v1/users?limit=8&query=${encodeURIComponent(query)}`);
@@ -190,6 +193,8 @@ async function showOptions(query) {
     if (error.name !== "AbortError") status.textContent = error.message;
     return;
   }
+  // an answer that comes after the list was closed must not open it again
+  if (mine !== asked || document.activeElement !== field) return;
   const found = page.items.map((user) => option(user.id, count(user.tracks_played, "track")));
   if (query && !page.items.some((user) => user.id === query)) found.push(option(query, "a new listener"));
   options.replaceChildren(...found);
@@ -210,6 +215,7 @@ function option(user, note) {
 }
 
 function closeOptions() {
+  asked += 1;
   options.hidden = true;
   field.setAttribute("aria-expanded", "false");
 }
