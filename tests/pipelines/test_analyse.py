@@ -254,6 +254,8 @@ def test_killed_in_the_middle_it_resumes(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # whoever runs the tests in the background ignores SIGINT, and children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     while process.stdout.readline().strip() != "3":
@@ -262,7 +264,7 @@ def test_killed_in_the_middle_it_resumes(
         os.killpg(process.pid, sent)  # As a terminal does: every process of the group gets it.
     else:
         process.kill()
-    process.communicate(timeout=120)
+    process.communicate(timeout=30)
     assert len(store.keys()) == (2 if sent == signal.SIGKILL else 3)
     report = analyse_files([(f"t{p.stem}", p.stem, p) for _, _, p in songs], store, workers=0)
     assert report.done + report.skipped == 5
