@@ -101,9 +101,11 @@ def analyse(
 ) -> None:
     """Decode and embed every new or changed file; resume where it stopped."""
     from pipelines import train as job
+    from pipelines.config import load_settings
     from pipelines.workspace import open_workspace
 
-    job.analyse(open_workspace(workspace), workers=workers, retry=retry)
+    opened = open_workspace(workspace)
+    job.analyse(opened, load_settings(opened.folder).clips, workers=workers, retry=retry)
 
 
 @app.command()

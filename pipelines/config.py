@@ -31,7 +31,8 @@ class Settings(BaseModel):
         """Return the settings with one seed everywhere; as they are if it is None."""
         if seed is None:
             return self
-        ranker = replace(self.ranker, seed=seed, als=replace(self.ranker.als, seed=seed))
+        als, prior = replace(self.ranker.als, seed=seed), replace(self.ranker.prior, seed=seed)
+        ranker = replace(self.ranker, seed=seed, als=als, prior=prior)
         return self.model_copy(update={"ranker": ranker, "train_cnn": replace(self.train_cnn, seed=seed)})
 
 
@@ -48,13 +49,15 @@ def load_settings(workspace: Path, path: Path | None = None) -> Settings:
     Raises
     ------
     ConfigError
-        If the file is missing, is not TOML, or holds an unknown name or a value of the wrong kind.
+        If the file is missing, is not TOML, holds an unknown name or a value of the wrong kind, or lets the network
+        hear other spectrograms than the analysis makes.
     """
-    path = path or workspace / "firstlisten.toml"
-    if not path.exists() and path.parent == workspace:
-        return Settings()
+    if path is None:
+        path = workspace / "firstlisten.toml"
+        if not path.exists():
+            return Settings()
     try:
-        return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        settings = Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise ConfigError(f"{path} does not exist") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -63,3 +66,6 @@ def load_settings(workspace: Path, path: Path | None = None) -> Settings:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"{path}: {where}: {first['msg']}, found {first['input']!r}") from error
+    if settings.clips.mel != settings.train_cnn.cnn.mel:
+        raise ConfigError(f"{path}: [clips.mel] and [train_cnn.cnn.mel] differ; say the same in both")
+    return settings

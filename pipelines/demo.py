@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines import console, ingest, serve, train
-from pipelines.config import load_settings
+from pipelines.config import Settings, load_settings
 from pipelines.workspace import Workspace, open_workspace
 from recommender.data.embeddings import Embeddings
 from recommender.data.interactions import Interactions
@@ -48,8 +48,9 @@ def run(folder: Path, *, serving: bool = True, port: int = 8000, config: WorldCo
     with console.progress("Making music and listeners") as bar:
         world = build_world(config or WorldConfig(), folder / "world", bar)
     _ingest(workspace, world)
-    if not _is_trained(workspace):
-        train.run(workspace, load_settings(folder))
+    settings = load_settings(folder)
+    if not _is_trained(workspace, settings):
+        train.run(workspace, settings)
     bundle = load_bundle(current_bundle(workspace.bundles))
     with console.progress("Comparing with what happened next") as bar:
         table = compare(bundle.model, workspace, world, bar)
@@ -95,7 +96,7 @@ def _item_ids(workspace: Workspace) -> dict[str, str]:
     return dict(zip(files["path"], files["item_id"], strict=True))
 
 
-def _is_trained(workspace: Workspace) -> bool:
+def _is_trained(workspace: Workspace, settings: Settings) -> bool:
     from recommender.errors import ArtifactError
     from recommender.serving.bundle import read_manifest
 
@@ -103,8 +104,8 @@ def _is_trained(workspace: Workspace) -> bool:
         manifest = read_manifest(current_bundle(workspace.bundles))
     except ArtifactError:
         return False
-    train.analyse(workspace)
-    return manifest.data_digest == train.read_library(workspace).digest
+    train.analyse(workspace, settings.clips)
+    return manifest.data_digest == train.read_library(workspace, settings.clips).digest
 
 
 def _show(table: pd.DataFrame, world: World) -> None:

@@ -39,7 +39,7 @@ def run(workspace: Workspace, settings: Settings, *, seeds: int, min_users: int,
     """
     from recommender.evaluation.everyday import EvaluationConfig, warm_evaluation
 
-    library = read_library(workspace)
+    library = read_library(workspace, settings.clips)
     if not len(library.interactions):
         raise DataError(f"{workspace.folder} holds no plays to evaluate on; ingest --interactions or --listens")
     config = EvaluationConfig(seeds=tuple(range(seeds)), min_users=min_users, ranker=settings.ranker)

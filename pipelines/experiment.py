@@ -32,7 +32,7 @@ def cold_start(
     """
     from recommender.evaluation.cold_start import ColdStartConfig, run_cold_start_experiment
 
-    library = read_library(workspace)
+    library = read_library(workspace, settings.clips)
     if not len(library.interactions):
         raise DataError(f"{workspace.folder} holds no plays; ingest --interactions or --listens")
     embed, embeddable = embedder(library, settings)

@@ -23,7 +23,7 @@ from recommender.data.storage import digest_of
 from recommender.errors import DataError
 
 if TYPE_CHECKING:
-    from recommender.audio.clips import Clips
+    from recommender.audio.clips import ClipConfig, Clips
     from recommender.models.trained_cnn import TrainedCnn
     from recommender.serving.bundle import Manifest
 
@@ -59,25 +59,26 @@ class Library:
             plays.user_rows,
             plays.track_rows,
             plays.weights,
+            plays.times,
+            self.catalog.artist_codes(),
         ]
         if self.embeddings is not None:
-            parts.append(self.embeddings.vectors)
+            parts += [np.array(self.embeddings.tracks.ids, dtype=object), self.embeddings.vectors]
         if self.clips is not None:
-            parts += [np.array(self.clips.tracks.ids, dtype=object), self.clips.mels]
+            parts += [np.array(self.clips.tracks.ids, dtype=object), self.clips.clip_tracks, self.clips.mels]
         return digest_of(*parts)
 
 
-def analyse(workspace: Workspace, *, workers: int | None = None, retry: bool = False) -> None:
+def analyse(workspace: Workspace, clips: ClipConfig, *, workers: int | None = None, retry: bool = False) -> None:
     """Decode every new or changed file of the workspace; see `pipelines.analyse`."""
     from pipelines.analyse import analyse_files
     from recommender.audio.clip_store import ClipStore
-    from recommender.audio.clips import ClipConfig
 
     files = workspace.files()
     files = files[files["error"] == ""]
     if not len(files):
         return
-    store = ClipStore(workspace.clips, ClipConfig())
+    store = ClipStore(workspace.clips, clips)
     jobs = [
         (str(item), str(content), Path(root) / path)
         for item, content, root, path in zip(
@@ -93,8 +94,8 @@ def analyse(workspace: Workspace, *, workers: int | None = None, retry: bool = F
         console.warn([f"{path}: {text}" for path, text in report.warned])
 
 
-def read_library(workspace: Workspace) -> Library:
-    """Read a workspace's tables and analysed clips.
+def read_library(workspace: Workspace, clip_config: ClipConfig) -> Library:
+    """Read a workspace's tables, and the clips that were analysed with these settings.
 
     Raises
     ------
@@ -102,7 +103,6 @@ def read_library(workspace: Workspace) -> Library:
         If there is nothing to learn from.
     """
     from recommender.audio.clip_store import ClipStore
-    from recommender.audio.clips import ClipConfig
 
     catalog = workspace.catalog()
     if not len(catalog):
@@ -112,7 +112,7 @@ def read_library(workspace: Workspace) -> Library:
     clips = None
     if embeddings is None and workspace.clips.is_dir():
         files = workspace.files()
-        store = ClipStore(workspace.clips, ClipConfig())
+        store = ClipStore(workspace.clips, clip_config)
         analysed = files["content_hash"].isin(store.keys())
         keys = dict(zip(files["item_id"][analysed], files["content_hash"][analysed], strict=True))
         if len(keys) >= MIN_HEARD_TRACKS:
@@ -189,9 +189,9 @@ def run(workspace: Workspace, settings: Settings, *, workers: int | None = None)
         Of the new bundle.
     """
     take_in(workspace)
-    analyse(workspace, workers=workers)
+    analyse(workspace, settings.clips, workers=workers)
     with workspace.writing():
-        library = read_library(workspace)
+        library = read_library(workspace, settings.clips)
         console.out.print(
             f"{len(library.catalog)} tracks, {len(library.interactions.users)} users, "
             f"{len(library.interactions)} interactions, {_heard(library)} tracks with sound"

@@ -159,12 +159,78 @@ def test_a_killed_training_leaves_the_old_bundle_current(copy, monkeypatch):
     run_recommend(copy, user="listener-0000")
 
 
+def test_what_a_network_learned_from_is_what_the_blend_is_chosen_without(copy, monkeypatch):
+    """The network and the inner model see the same plays, and neither sees one that the blend is judged by."""
+    from recommender.models import als
+    from recommender.ranking import fitting
+
+    def pairs(plays):
+        users, tracks = plays.users.ids_of(plays.user_rows), plays.tracks.ids_of(plays.track_rows)
+        return set(zip(users, tracks, strict=True))
+
+    learned, judged, fit, choose = [], [], als.fit_als, fitting.set_trial
+
+    def fit_als(plays, *args):
+        learned.append(pairs(plays))
+        return fit(plays, *args)
+
+    def set_trial(model, split, config):
+        judged.append(pairs(split.held_out) | pairs(split.cold))
+        return choose(model, split, config)
+
+    monkeypatch.setattr(als, "fit_als", fit_als)
+    monkeypatch.setattr(fitting, "fit_als", fit_als)
+    monkeypatch.setattr(fitting, "set_trial", set_trial)
+    train.run(copy, load_settings(copy.folder))
+    for_the_network, for_the_blend, for_the_bundle = learned
+    assert for_the_network == for_the_blend < for_the_bundle
+    assert judged
+    assert all(hidden and not hidden & for_the_network for hidden in judged)
+
+
+def test_clips_of_other_settings_are_what_a_training_hears(copy):
+    settings = copy.folder / "firstlisten.toml"
+    settings.write_text(settings.read_text() + "\n[clips]\nclip_s = 5.0\n")
+    clips = load_settings(copy.folder).clips
+    assert train.read_library(copy, clips).clips is None, "nothing was analysed with these settings yet"
+    train.analyse(copy, clips)
+    assert train.read_library(copy, clips).clips.mels.shape[2] == clips.n_frames
+
+
+def test_the_digest_tells_apart_all_that_a_training_sees(demo_workspace):
+    from dataclasses import replace
+
+    library = train.read_library(demo_workspace, load_settings(demo_workspace.folder).clips)
+    plays, catalog = library.interactions, library.catalog
+    later = replace(plays, times=plays.times + np.timedelta64(1, "s"))
+    one_artist = replace(catalog, table=catalog.table.assign(artist="one"))
+    digests = {
+        library.digest,
+        replace(library, interactions=later).digest,
+        replace(library, catalog=one_artist).digest,
+        replace(library, clips=None).digest,
+    }
+    assert len(digests) == 4
+
+
+def test_one_seed_is_everywhere(tmp_path):
+    settings = load_settings(tmp_path).seeded(7)
+    ranker = settings.ranker
+    assert {settings.train_cnn.seed, ranker.seed, ranker.als.seed, ranker.prior.seed} == {7}
+
+
+def test_settings_that_were_asked_for_must_be_there(tmp_path):
+    with pytest.raises(ConfigError, match="does not exist"):
+        load_settings(tmp_path, tmp_path / "other.toml")
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
         ("[train_cnn]\nepoch = 3\n", "train_cnn.*epoch"),
         ("[ranker.als]\nfactors = 'many'\n", "ranker.als.factors"),
         ("not toml", "is not TOML"),
+        ("[clips.mel]\nn_mels = 64\n", "differ"),
     ],
 )
 def test_settings_that_no_room_knows_are_named(tmp_path, text, says):

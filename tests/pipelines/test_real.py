@@ -97,7 +97,7 @@ def test_every_bad_file_is_named_with_its_reason_and_stops_nothing(trained):
         assert name in told
     analysed = workspace.files()
     assert report.n_tracks >= 102
-    heard = train.read_library(workspace).clips.tracks
+    heard = train.read_library(workspace, load_settings(workspace.folder).clips).clips.tracks
     by_name = {path.rsplit("/", 1)[-1]: item for path, item in zip(analysed["path"], analysed["item_id"], strict=True)}
     assert not {by_name[name] for name in UNUSABLE if name in by_name} & set(heard)
     assert {by_name[name] for name in IN_PART} <= set(heard)
