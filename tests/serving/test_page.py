@@ -141,7 +141,7 @@ def test_played_visibly_changes_what_comes_next(own_page: "Page") -> None:
     assert before != after
     assert after[0].startswith("High")
     assert "changed" in own_page.inner_text("#toast")
-    own_page.wait_for_function("document.querySelector('#facts').innerText.includes('1 listen since')")
+    own_page.wait_for_selector("#facts:has-text('1 listen since')")
 
 
 def test_a_dropped_file_is_placed_at_once(own_page: "Page", world: Any, tmp_path: Path) -> None:
