@@ -18,6 +18,9 @@ from recommender.data.tables import read_embeddings, read_interactions, read_tra
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import DataError
 
+MOVED_SHARE = 0.5
+"""A folder that is gone has moved to where at least this share of its files is found."""
+
 
 @dataclass(frozen=True)
 class IngestReport:
@@ -112,13 +115,23 @@ def run(
 
 
 def add_music(workspace: Workspace, folder: Path, lines: list[str], problems: list[str], progress: Progress) -> None:
-    """Scan a music folder and bring the table of files up to date."""
+    """Scan a music folder and bring the table of files up to date.
+
+    A known folder that is no longer there has moved here if most of its files are found here. Otherwise it is away,
+    like a drive that is not mounted, and its files stay known.
+    """
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; --music takes a folder of audio files")
     root = str(folder.resolve())
     files = workspace.files()
-    here = files["root"].isin([r for r in set(files["root"]) if r == root or not Path(r).is_dir()])
+    missing = sorted(r for r in set(files["root"]) if r != root and not Path(r).is_dir())
+    here = files["root"].isin([root, *missing])
     scan = scan_music(folder, files[here].drop(columns="root") if here.any() else None, progress)
+    found = files["content_hash"].isin(scan.files["content_hash"]).groupby(files["root"]).mean()
+    if away := [r for r in missing if found[r] < MOVED_SHARE]:
+        here &= ~files["root"].isin(away)
+        scan = scan_music(folder, files[here].drop(columns="root") if here.any() else None, progress)
+        lines.extend(f"{r} is not there now; its {(files['root'] == r).sum()} files stay known" for r in away)
     workspace.write_files(pd.concat([files[~here], scan.files.assign(root=root)], ignore_index=True))
     counts = {name: len(getattr(scan, name)) for name in ("added", "changed", "moved", "removed", "unchanged")}
     told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
@@ -154,6 +167,8 @@ def _add_embeddings(workspace: Workspace, path: Path, log: _Log) -> None:
     ids, vectors, report = read_embeddings(path)
     log.lines.append(_table_line(path, report.rows_used, report.rows_duplicate, report.rows_broken))
     log.problems.extend(f"{path.name}: {problem}" for problem in report.problems)
+    if not ids:
+        return
     before = workspace.supplied_embeddings()
     kept: dict[str, int] = {}
     if before is not None:
