@@ -15,7 +15,7 @@ from pipelines.train import Library, hear, read_library
 from pipelines.workspace import Workspace
 from recommender.data.embeddings import Embeddings
 from recommender.data.interactions import Interactions
-from recommender.data.tables import write_table
+from recommender.data.tables import checked_ending, write_table
 from recommender.errors import DataError
 
 Embed = Embeddings | Callable[[Interactions], Embeddings]
@@ -39,6 +39,8 @@ def run(workspace: Workspace, settings: Settings, *, seeds: int, min_users: int,
     """
     from recommender.evaluation.everyday import EvaluationConfig, warm_evaluation
 
+    if out is not None:
+        checked_ending(out)
     library = read_library(workspace, settings.clips)
     if not len(library.interactions):
         raise DataError(f"{workspace.folder} holds no plays to evaluate on; ingest --interactions or --listens")

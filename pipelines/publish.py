@@ -9,7 +9,7 @@ import pandas as pd
 from pipelines import console
 from pipelines.workspace import Workspace
 from recommender.data.tables import write_table
-from recommender.errors import DataError
+from recommender.errors import ArtifactError, DataError
 from recommender.serving.bundle import Manifest, current_bundle, list_bundles, load_bundle, use_bundle
 
 TOLERATED_LOSS = 0.05
@@ -54,7 +54,11 @@ def show(workspace: Workspace) -> None:
     bundles = list_bundles(workspace.bundles)
     if not bundles:
         raise DataError(f"{workspace.folder} has no bundles; make one with: firstlisten train {workspace.folder}")
-    current = current_bundle(workspace.bundles).name
+    try:
+        current = current_bundle(workspace.bundles).name
+    except ArtifactError as error:
+        current = ""
+        console.err.print(str(error), markup=False)
     rows = [
         (
             "current" if bundle.version == current else "",
@@ -93,6 +97,9 @@ def worse_than(new: Manifest, old: Manifest | None) -> str | None:
 
 def use(workspace: Workspace, version: str) -> None:
     """Make a bundle the current one, after checking that it loads."""
+    known = [bundle.version for bundle in list_bundles(workspace.bundles)]
+    if version not in known and not (workspace.bundles / version / "manifest.json").exists():
+        raise ArtifactError(f"{workspace.folder} has no bundle {version!r}; it has {', '.join(known) or 'none'}")
     load_bundle(workspace.bundles / version)
     use_bundle(workspace.bundles, version)
     console.out.print(f"bundle {version} is current")

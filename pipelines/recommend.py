@@ -17,7 +17,7 @@ from pipelines import console
 from pipelines.workspace import Workspace
 from recommender.data.progress import Progress, silent
 from recommender.data.table_stream import write_frames
-from recommender.data.tables import read_interactions, read_tracks, write_table
+from recommender.data.tables import checked_ending, read_interactions, read_tracks, write_table
 from recommender.errors import DataError, UnknownIdError
 from recommender.ranking.ranker import (
     HybridModel,
@@ -34,7 +34,7 @@ from recommender.serving.live import Live
 from recommender.serving.store import Store
 
 BLOCK_USERS = 2000
-CLI_ARTIST_CAP = 2
+SIMILAR_COLUMNS = ("item_id", "rank", "track", "similarity", "query_start_s", "match_start_s")
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +166,8 @@ def similar(workspace: Workspace, track: str, *, top: int, out: Path | None) -> 
         for rank, match in enumerate(similar_tracks(model.sound, query, top, exclude), 1)
     ]
     if out is not None:
-        write_table(out, pd.DataFrame(rows))
+        write_table(out, pd.DataFrame(rows, columns=SIMILAR_COLUMNS))
+        console.out.print(f"{out}: {len(rows)} rows", markup=False)
         return
     lines = [
         (r["rank"], r["track"], r["similarity"], _clock(r["query_start_s"]), _clock(r["match_start_s"]), r["item_id"])
@@ -187,6 +188,7 @@ def embed(workspace: Workspace, audio: Sequence[Path], out: Path) -> None:
     """
     from recommender.errors import AudioError
 
+    checked_ending(out)
     hearing = load_current(workspace).hearing
     hearing.check()
     rows: list[dict[str, object]] = []
@@ -196,7 +198,7 @@ def embed(workspace: Workspace, audio: Sequence[Path], out: Path) -> None:
             try:
                 heard = hearing.hear(path)
             except (AudioError, OSError) as error:
-                problems.append(f"{path}: {error}")
+                problems.append(f"{path}: {str(error).removeprefix(f'{path.name}: ')}")
                 continue
             finally:
                 bar(done, len(audio))

@@ -77,6 +77,7 @@ def analyse(workspace: Workspace, clips: ClipConfig, *, workers: int | None = No
     files = workspace.files()
     files = files[files["error"] == ""]
     if not len(files):
+        console.out.print("no music files to analyse")
         return
     store = ClipStore(workspace.clips, clips)
     jobs = [

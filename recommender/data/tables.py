@@ -237,11 +237,7 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
     DataError
         If the ending is another one.
     """
-    ending = path.suffix.lower()
-    if ending not in (".parquet", ".csv", ".tsv", ".jsonl"):
-        raise DataError(
-            f"{path}: tables are written as .parquet, .csv, .tsv or .jsonl; {ending or 'no ending'!r} is none"
-        )
+    ending = checked_ending(path)
     with atomic_path(path) as part:
         if ending == ".parquet":
             pyarrow.parquet.write_table(pa.Table.from_pandas(frame, preserve_index=False), part)
@@ -250,6 +246,22 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
         else:
             flat = frame.assign(**{c: [json.dumps(np.asarray(v).tolist()) for v in frame[c]] for c in _lists_of(frame)})
             flat.to_csv(part, index=False, sep="," if ending == ".csv" else "\t", lineterminator="\n")
+
+
+def checked_ending(path: Path) -> str:
+    """Return the ending that `write_table` goes by: ask before long work whose result goes to `path`.
+
+    Raises
+    ------
+    DataError
+        If it is none that tables are written in.
+    """
+    ending = path.suffix.lower()
+    if ending not in (".parquet", ".csv", ".tsv", ".jsonl"):
+        raise DataError(
+            f"{path}: tables are written as .parquet, .csv, .tsv or .jsonl; {ending or 'no ending'!r} is none"
+        )
+    return ending
 
 
 def _lists_of(frame: pd.DataFrame) -> list[str]:
