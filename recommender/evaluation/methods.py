@@ -281,6 +281,8 @@ def _alike_in_sound(fits: Fits, some: Int32s, others: Int32s) -> npt.NDArray[np.
 def _nearest_neighbours(alike: Similarity, usable: npt.NDArray[np.bool_], task: Task, fits: Fits) -> Rank:
     """Sum a candidate's similarities to those of its `NEIGHBOURS` nearest played tracks that the user played."""
     played = np.flatnonzero((task.train.track_evidence() > 0) & usable).astype(np.int32)
+    if not len(played):
+        return _same_for_all(np.zeros(len(usable)), task, fits)
     n_neighbours = min(NEIGHBOURS, len(played))
     parts = []
     for start in range(0, len(task.candidate_rows), _KNN_BLOCK):

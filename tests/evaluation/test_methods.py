@@ -150,3 +150,12 @@ def test_shuffling_hands_the_same_vectors_to_other_tracks():
     assert (shuffled.vectors != vectors).any()
     np.testing.assert_array_equal(methods.shuffle(embeddings, 1).vectors, shuffled.vectors)
     assert (methods.shuffle(embeddings, 2).vectors != shuffled.vectors).any()
+
+
+def test_content_knn_without_a_played_track_that_sounds_knows_nothing(planted, small_ranker):
+    task = protocol.cold_task(planted.interactions, np.ones(90, dtype=bool), fraction=0.3, seed=0)
+    silent = Embeddings.without_clips(planted.catalog.tracks, np.zeros((90, 6), dtype=np.float32), "silent")
+    fits = Fits(planted.catalog, task.train, silent, small_ranker, 0)
+    fits.has_sound[:] = False
+    everything = METHODS["content kNN"](task, fits)(task.user_rows[:2], 1000)
+    assert sorted(everything[0].tolist()) == sorted(task.candidate_rows.tolist())
