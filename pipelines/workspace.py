@@ -26,6 +26,8 @@ FILE_COLUMNS = (
     "root", "item_id", "content_hash", "path", "size", "mtime_ns",
     "title", "artist", "album", "duration_s", "released", "error",
 )  # fmt: skip
+WHOLE_NUMBERS = {"size": "int64", "mtime_ns": "int64"}
+"""As floats, times would be rounded: every file would look touched, and be read again by every scan."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class Workspace:
 
     def write_files(self, frame: pd.DataFrame) -> None:
         """Replace the table of music files."""
-        self._write("files", frame[list(FILE_COLUMNS)])
+        self._write("files", frame[list(FILE_COLUMNS)].astype(WHOLE_NUMBERS))
 
     def write_track_table(self, frame: pd.DataFrame) -> None:
         """Replace the table of supplied tracks."""

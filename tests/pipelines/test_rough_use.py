@@ -131,3 +131,10 @@ def test_nothing_that_sounds_alike_is_a_table_without_rows(demo_workspace, tmp_p
     track = demo_workspace.files()["item_id"].iloc[0]
     recommend.similar(demo_workspace, track, top=3, out=tmp_path / "none.csv")
     assert (tmp_path / "none.csv").read_text().strip() == ",".join(recommend.SIMILAR_COLUMNS)
+
+
+def test_a_second_scan_reads_no_file_again_not_even_broken_ones(workspace, music, monkeypatch):
+    (music / "empty.mp3").touch()
+    ingest.run(workspace, music=music)
+    monkeypatch.setattr("recommender.data.library._read_file", lambda *_: pytest.fail("a file was read again"))
+    assert f"{music}: 7 files (7 unchanged)" in ingest.run(workspace, music=music).lines
