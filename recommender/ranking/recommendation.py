@@ -42,9 +42,9 @@ class RankedList:
     Parameters
     ----------
     track_rows : ndarray, shape (k,), int32
-        Catalog rows; k may be less than was asked for.
+        Catalog rows; k may be less than was asked for, where heard tracks and the artist cap leave no more.
     scores : ndarray, shape (k,), float32
-        Descending, except where the artist cap had to be given up to fill the list.
+        Descending.
     sources : tuple of str, length k
     """
 
