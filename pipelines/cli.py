@@ -346,12 +346,12 @@ def main() -> None:
     except MemoryError:
         _fail("out of memory; close other programs or use a smaller workspace")
     except OSError as error:
+        place = error.filename2 or error.filename
         if error.errno in SYSTEM_TROUBLES:
-            place = error.filename or "the workspace"
-            _fail(f"{error.strerror}: {place}; nothing was written half, free it and run again")
-        if error.filename is None:
+            _fail(f"{error.strerror}: {place or 'the workspace'}; nothing was written half, free it and run again")
+        if place is None:
             raise
-        _fail(f"{error.filename} cannot be used: {error.strerror}; give another path")
+        _fail(f"{place} cannot be used: {error.strerror}; give another path")
 
 
 def _fail(message: str, status: int = 1) -> None:

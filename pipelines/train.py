@@ -190,7 +190,8 @@ def run(workspace: Workspace, settings: Settings, *, workers: int | None = None)
         Of the new bundle.
     """
     take_in(workspace)
-    analyse(workspace, settings.clips, workers=workers)
+    if len(workspace.files()):
+        analyse(workspace, settings.clips, workers=workers)
     with workspace.writing():
         library = read_library(workspace, settings.clips)
         console.out.print(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ class Workspace:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Keep a second writer out.
+        """Keep a second writer out, and clear away what a killed one left half written.
 
         Raises
         ------
@@ -78,13 +79,17 @@ class Workspace:
         lock = filelock.FileLock(self.folder / ".lock", timeout=0)
         try:
             with lock:
+                for part in (self.folder / "tables").glob(".part-*"):
+                    part.unlink(missing_ok=True)
+                for part in self.bundles.glob(".part-*/"):
+                    shutil.rmtree(part)
                 yield
         except filelock.Timeout:
             raise ArtifactError(f"{self.folder} is being written by another command; wait until it ends") from None
 
     def files(self) -> pd.DataFrame:
         """Return the scanned music files, columns `FILE_COLUMNS`."""
-        return self._read("files", FILE_COLUMNS)
+        return self._read("files", FILE_COLUMNS).astype(WHOLE_NUMBERS)
 
     def track_table(self) -> pd.DataFrame:
         """Return the rows of supplied track tables, columns item_id and `TRACK_COLUMNS`."""
@@ -107,7 +112,7 @@ class Workspace:
 
     def write_files(self, frame: pd.DataFrame) -> None:
         """Replace the table of music files."""
-        self._write("files", frame[list(FILE_COLUMNS)].astype(WHOLE_NUMBERS))
+        self._write("files", frame[list(FILE_COLUMNS)])
 
     def write_track_table(self, frame: pd.DataFrame) -> None:
         """Replace the table of supplied tracks."""
@@ -189,7 +194,7 @@ def open_workspace(folder: Path, *, create: bool = False) -> Workspace:
     if not marker.exists():
         if not create:
             raise DataError(f"{folder} is not a workspace; make one with: firstlisten ingest {folder} --music DIR")
-        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        if folder.is_file() or (folder.is_dir() and any(not p.name.startswith(".part-") for p in folder.iterdir())):
             raise DataError(f"{folder} exists and is not a workspace; give a new or empty folder")
         write_json(marker, {"format": FORMAT, "created_at": datetime.now(UTC).isoformat(timespec="seconds")})
     found = read_json(marker)

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import httpx
@@ -70,24 +71,12 @@ def library(shared_dir, tmp_path_factory, quick):
 
 
 @pytest.fixture(scope="module")
-def trained(library, capsys_module):
+def trained(library):
     workspace, report = library
-    train.run(workspace, load_settings(workspace.folder))
-    return workspace, report, capsys_module.readouterr()
-
-
-@pytest.fixture(scope="module")
-def capsys_module():
-    from io import StringIO
-    from types import SimpleNamespace
-
-    from pipelines import console
-
-    out, err = StringIO(), StringIO()
-    kept = console.out.file, console.err.file
-    console.out.file, console.err.file = out, err
-    yield SimpleNamespace(readouterr=lambda: out.getvalue() + err.getvalue())
-    console.out.file, console.err.file = kept
+    said = StringIO()
+    with redirect_stdout(said), redirect_stderr(said):
+        train.run(workspace, load_settings(workspace.folder))
+    return workspace, report, said.getvalue()
 
 
 def test_every_bad_file_is_named_with_its_reason_and_stops_nothing(trained):

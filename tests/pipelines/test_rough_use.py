@@ -93,6 +93,16 @@ def test_a_file_where_a_folder_belongs_is_one_line(monkeypatch, capsys, demo_wor
     assert last.startswith(f"firstlisten: {tmp_path / 'taken'} cannot be used: ")
 
 
+def test_a_folder_where_a_file_belongs_is_one_line(monkeypatch, capsys, demo_workspace, tmp_path):
+    (tmp_path / "taken.csv").mkdir()
+    assert command(monkeypatch, "export", demo_workspace.folder, "factors", "--out", tmp_path / "taken.csv") == 1
+    assert (
+        capsys.readouterr().err
+        == f"firstlisten: {tmp_path / 'taken.csv'} cannot be used: Is a directory; give another path\n"
+    )
+    assert not list(tmp_path.glob(".part-*"))
+
+
 def test_an_error_of_ours_is_not_dressed_up(monkeypatch):
     def fails() -> None:
         raise OSError("no file is named: this is a bug")
@@ -133,8 +143,27 @@ def test_nothing_that_sounds_alike_is_a_table_without_rows(demo_workspace, tmp_p
     assert (tmp_path / "none.csv").read_text().strip() == ",".join(recommend.SIMILAR_COLUMNS)
 
 
-def test_a_second_scan_reads_no_file_again_not_even_broken_ones(workspace, music, monkeypatch):
+def test_a_second_scan_reads_no_file_again_not_even_broken_ones(tmp_path, music, monkeypatch):
     (music / "empty.mp3").touch()
+    workspace = open_workspace(tmp_path / "w", create=True)
     ingest.run(workspace, music=music)
     monkeypatch.setattr("recommender.data.library._read_file", lambda *_: pytest.fail("a file was read again"))
     assert f"{music}: 7 files (7 unchanged)" in ingest.run(workspace, music=music).lines
+
+
+def test_what_a_killed_writer_left_is_cleared_away(tmp_path):
+    folder = tmp_path / "w"
+    folder.mkdir()
+    (folder / ".part-abc.json").write_text("{")  # killed while it made the workspace
+    workspace = open_workspace(folder, create=True)
+    table, bundle, pointer = (
+        folder / name for name in ("tables/.part-x.parquet", "bundles/.part-y", "bundles/.part-current")
+    )
+    bundle.mkdir(parents=True)
+    table.parent.mkdir()
+    for path in (table, bundle / "hybrid.safetensors", pointer):
+        path.write_text("half")
+    with workspace.writing():
+        assert not table.exists()
+        assert not bundle.exists()
+        assert pointer.exists()  # it may be being written: choosing a bundle takes no lock
