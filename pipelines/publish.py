@@ -97,8 +97,8 @@ def worse_than(new: Manifest, old: Manifest | None) -> str | None:
 
 def use(workspace: Workspace, version: str) -> None:
     """Make a bundle the current one, after checking that it loads."""
-    known = [bundle.version for bundle in list_bundles(workspace.bundles)]
-    if version not in known and not (workspace.bundles / version / "manifest.json").exists():
+    if not (workspace.bundles / version / "manifest.json").exists():
+        known = [bundle.version for bundle in list_bundles(workspace.bundles)]
         raise ArtifactError(f"{workspace.folder} has no bundle {version!r}; it has {', '.join(known) or 'none'}")
     load_bundle(workspace.bundles / version)
     use_bundle(workspace.bundles, version)

@@ -141,6 +141,7 @@ class Store:
         """
         with _reported("opened"):
             engine = create_engine(url)
+        with _reported("opened", f" {engine.url.render_as_string()}"):
             if engine.dialect.name == "sqlite":
                 event.listen(engine, "connect", _make_sqlite_durable)
             _Base.metadata.create_all(engine)
@@ -265,12 +266,12 @@ class Store:
 
 
 @contextmanager
-def _reported(verb: str) -> Iterator[None]:
+def _reported(verb: str, place: str = "") -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-        raise StoreError(f"the listens' database cannot be {verb}: {reason}") from error
+        raise StoreError(f"the listens' database{place} cannot be {verb}: {reason}") from error
 
 
 def _make_sqlite_durable(connection: Any, _record: Any) -> None:

@@ -109,5 +109,7 @@ def test_a_database_of_another_format_is_refused(url: str) -> None:
 
 
 def test_a_database_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="cannot be opened: unable to open database file"):
+    with pytest.raises(
+        StoreError, match=r"database sqlite:///.*x\.sqlite cannot be opened: unable to open database file"
+    ):
         Store.open(f"sqlite:///{tmp_path / 'no' / 'such' / 'folder' / 'x.sqlite'}")
