@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from recommender.errors import ConfigError
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -27,26 +29,45 @@ class ListenerConfig:
     scenes : int
         Communities of artists and users that sound does not reveal.
     sound, scene, loyalty, fame, chance : float
-        Weights of the parts of affinity, each of unit variance before.
+        Weights of the parts of affinity, each of about unit variance before.
+    traits : float
+        How much tempo, brightness and the like count beside the style.
     sharpness : float
-        How much more often the better liked is played.
+        Log-odds of a play for each unit of affinity.
     exploration : float
-        Share of plays that ignore taste.
+        Share of sessions in which taste and novelty count for little.
     novelty : float
-        How much more a track is played in the months after its release.
+        Log-odds that a track gains at its release; it loses them with a time constant of 60 days.
+    patience : float in [0, 1]
+        The place in a user's order of all tracks, worst first, where half of what is begun is skipped.
+
+    Raises
+    ------
+    ConfigError
+        If there is nobody, or nothing to do.
     """
 
     n_users: int = 500
-    plays: float = 160.0
+    plays: float = 130.0
     scenes: int = 5
-    sound: float = 1.2
-    scene: float = 1.4
-    loyalty: float = 0.5
-    fame: float = 1.0
-    chance: float = 0.3
-    sharpness: float = 1.3
-    exploration: float = 0.12
-    novelty: float = 1.2
+    sound: float = 1.7
+    scene: float = 1.6
+    traits: float = 0.7
+    loyalty: float = 0.25
+    fame: float = 1.3
+    chance: float = 0.1
+    sharpness: float = 0.65
+    exploration: float = 0.15
+    novelty: float = 1.0
+    patience: float = 0.6
+
+    def __post_init__(self) -> None:
+        if self.n_users < 1 or self.scenes < 1 or not self.plays > 0:
+            raise ConfigError(
+                f"{self.n_users} users in {self.scenes} scenes with {self.plays} plays: expected 1 or more of each"
+            )
+        if not 0 <= self.patience <= 1:
+            raise ConfigError(f"patience is {self.patience}, expected a place between 0 and 1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,33 +88,48 @@ class Appeal:
     artists: npt.NDArray[np.int64]
 
 
-def draw_affinity(appeal: Appeal, config: ListenerConfig, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """Draw how much each user would like each track.
+@dataclass(frozen=True, eq=False)
+class Affinity:
+    """How much each user would like each track: comparable inside one user's row.
 
-    Returns
-    -------
-    ndarray, shape (n_users, n_tracks), float32
-        Log-odds up to a constant; comparable inside one user's row.
+    Times ``ListenerConfig.sharpness`` it is the log-odds of a play, up to a constant.
+
+    Parameters
+    ----------
+    total : ndarray, shape (n_users, n_tracks), float32
+    audible : ndarray, shape (n_users, n_tracks), float32
+        The part of `total` that the sound of a track explains.
     """
+
+    total: npt.NDArray[np.float32]
+    audible: npt.NDArray[np.float32]
+
+
+def draw_affinity(appeal: Appeal, config: ListenerConfig, rng: np.random.Generator) -> Affinity:
+    """Draw how much each user would like each track."""
     n_users, (n_tracks, n_styles) = config.n_users, appeal.styles.shape
     n_artists = int(appeal.artists.max()) + 1
     style_taste = rng.gamma(0.25, 1.0, (n_users, n_styles))
     style_taste = np.sqrt(style_taste / style_taste.max(axis=1, keepdims=True))
     trait_taste = rng.normal(0, 1, (n_users, appeal.traits.shape[1]))
-    sound = _unit(style_taste @ appeal.styles.T) + 0.5 * _unit(trait_taste @ appeal.traits.T)
+    audible = config.sound * _unit(
+        _unit(style_taste @ appeal.styles.T) + config.traits * _unit(trait_taste @ appeal.traits.T)
+    )
 
-    scene_of_artist = rng.integers(config.scenes, size=n_artists)
-    scene_taste = rng.dirichlet(np.full(config.scenes, 0.35), n_users)
-    scene = scene_taste[:, scene_of_artist][:, appeal.artists]
+    scene_of_artist = rng.dirichlet(np.full(config.scenes, 0.15), n_artists)
+    own = rng.dirichlet(np.full(config.scenes, 0.3), n_tracks)
+    scene_of_track = 0.65 * scene_of_artist[appeal.artists] + 0.35 * own
+    scene = rng.dirichlet(np.full(config.scenes, 0.35), n_users) @ scene_of_track.T
     loyalty = (rng.normal(0, 1, (n_users, n_artists)) ** 3)[:, appeal.artists]
-    fame = rng.normal(0, 0.8, n_artists)[appeal.artists] + rng.normal(0, 0.6, n_tracks)
-    return (
-        config.sound * _unit(sound)
+    fame = rng.normal(0, 0.85, n_artists)[appeal.artists] + rng.normal(0, 0.5, n_tracks)
+    total = (
+        audible
         + config.scene * _unit(scene)
         + config.loyalty * _unit(loyalty)
         + config.fame * fame[None, :]
         + config.chance * rng.normal(0, 1, (n_users, n_tracks))
-    ).astype(np.float32)
+    )
+    return Affinity(total.astype(np.float32), audible.astype(np.float32))
 
 
 def draw_plays(
@@ -123,7 +159,7 @@ def draw_plays(
     days = int((end - start) / np.timedelta64(1, "D"))
     release_day = (released - start) / np.timedelta64(1, "D")
     pull = config.sharpness * affinity.astype(np.float64)
-    likes = affinity - np.quantile(affinity, 0.55, axis=1, keepdims=True)
+    likes = affinity - np.quantile(affinity, config.patience, axis=1, keepdims=True)
     rows: list[tuple[npt.NDArray[np.int64], ...]] = []
     for user in range(len(affinity)):
         sessions = max(4, rng.poisson(config.plays * rng.gamma(2.0, 0.5) / 6))
@@ -139,7 +175,7 @@ def draw_plays(
             count = min(len(out), 1 + rng.poisson(5))
             chosen = rng.choice(out, count, replace=False, p=weights / weights.sum())
             begin_s = int(day) * 86_400 + int(rng.normal(19, 3) % 24 * 3600)
-            stayed = rng.random(count) < 1 / (1 + np.exp(-(likes[user, chosen] * 2.0 + 1.0)))
+            stayed = rng.random(count) < 1 / (1 + np.exp(-2.0 * likes[user, chosen]))
             rows.append((np.full(count, user), chosen, stayed.astype(np.int64), begin_s + 210 * np.arange(count)))
     users, tracks, weights_, seconds = (np.concatenate(column) for column in zip(*rows, strict=True))
     frame = pd.DataFrame({"user": users, "track": tracks, "weight": weights_.astype(float)})

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
+from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -18,12 +20,17 @@ from recommender.data.storage import atomic_path, load_arrays, read_json, save_a
 from recommender.errors import ConfigError, DataError
 from recommender.synthetic.instruments import SAMPLE_RATE_HZ
 from recommender.synthetic.listeners import Appeal, ListenerConfig, draw_affinity, draw_plays
-from recommender.synthetic.music import KEYS, Signature, TrackPlan, draw_signature, plan_track, render
+from recommender.synthetic.music import KEYS, render
 from recommender.synthetic.names import draw_artists, draw_titles
+from recommender.synthetic.plans import Signature, TrackPlan, draw_signature, plan_track
 from recommender.synthetic.styles import STYLES
 
-FORMAT = "1"
+FORMAT = "2"
+"""Raise it when the same config gives another world: a folder of the old one is then refused."""
+
 START = np.datetime64("2022-01-01")
+_ALONE_S = 400
+"""Seconds of music below which starting other processes takes longer than it saves."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +41,23 @@ class WorldConfig:
     ----------
     n_tracks : int
     min_length_s, max_length_s : float
+        Tracks end with a whole bar, up to one bar before a length drawn from here.
     new_share : float
-        Share of the tracks that are released after the split.
+        Share of the tracks that are released after the split, at least two tracks.
     days, days_after_split : int
+        How long it is listened to, and how much of that is after the split.
     listeners : ListenerConfig
     seed : int
+
+    Raises
+    ------
+    ConfigError
+        If no world can be made so.
     """
 
     n_tracks: int = 300
-    min_length_s: float = 21.0
-    max_length_s: float = 27.0
+    min_length_s: float = 23.0
+    max_length_s: float = 28.0
     new_share: float = 0.18
     days: int = 1095
     days_after_split: int = 182
@@ -55,6 +69,12 @@ class WorldConfig:
             raise ConfigError(f"n_tracks is {self.n_tracks}, expected 12 or more: a world needs several artists")
         if not 0 < self.min_length_s <= self.max_length_s:
             raise ConfigError(f"tracks of {self.min_length_s} to {self.max_length_s} s cannot be rendered")
+        if not 0 < self.new_share < 0.9:
+            raise ConfigError(f"new_share is {self.new_share}, expected a share between 0 and 0.9")
+        if not 2 <= self.days_after_split <= self.days - 30:
+            raise ConfigError(
+                f"days_after_split is {self.days_after_split}, expected 2 or more, and 30 of {self.days} before them"
+            )
 
 
 TINY = WorldConfig(
@@ -71,12 +91,15 @@ class World:
     ----------
     tracks : DataFrame
         path (relative to the music folder, posix), title, artist, album, released (ISO date), and the truth: style,
-        tempo_bpm, key, mode, length_s.
+        tempo_bpm, key, mode, brightness (0 to 1), density (notes of the melody a second), room (0 to 1), drums
+        (level), length_s.
     users : tuple of str
     past, future : DataFrame
         user_id, path, weight (0 is a skip), timestamp; before and from `split_time` on.
     affinity : ndarray, shape (n_users, n_tracks), float32
         How much each user would like each track, in the order of `users` and `tracks`.
+    audible : ndarray, shape (n_users, n_tracks), float32
+        The part of `affinity` that sound explains: what perfect ears could tell of a track that nobody has played.
     split_time : datetime64[s]
         Tracks released from then on have no plays in the past.
     """
@@ -86,11 +109,14 @@ class World:
     past: pd.DataFrame
     future: pd.DataFrame
     affinity: npt.NDArray[np.float32]
+    audible: npt.NDArray[np.float32]
     split_time: np.datetime64
 
 
 @dataclass(frozen=True)
-class _Release:
+class Release:
+    """A track on its album, and the plan of its sound."""
+
     artist: str
     artist_number: int
     album: str
@@ -101,6 +127,7 @@ class _Release:
 
     @property
     def path(self) -> str:
+        """Where the file lies in the music folder."""
         return f"{self.artist}/{self.album}/{self.album_track:02d} {self.title}.flac"
 
 
@@ -116,26 +143,49 @@ def build_world(config: WorldConfig, folder: Path, progress: Progress = silent, 
     progress : Progress
         In tracks.
     workers : int, optional
-        Processes; one a core by default. The result does not depend on it.
+        Processes; one a core by default, 1 renders in this one. The result does not depend on it.
+
+    Returns
+    -------
+    World
 
     Raises
     ------
     DataError
-        If the folder holds a world of another config.
+        If the folder holds a world of another config, or of another version of this package.
     """
     marker, wanted = folder / "world.json", {"format": FORMAT, "config": asdict(config)}
     if marker.exists() and read_json(marker) != wanted:
-        raise DataError(f"{folder} holds a world of another config; delete it or give another folder")
+        raise DataError(f"{folder} holds a world of another config or version; delete it or give another folder")
     write_json(marker, wanted)
+    world, releases = draw_world(config)
+    _render_all(releases, folder / "music", progress, workers)
+    truth = {"affinity": world.affinity, "audible": world.audible}
+    save_arrays(folder / "affinity.safetensors", "affinity", FORMAT, truth)
+    for name, frame in (("tracks", world.tracks), ("past", world.past), ("future", world.future)):
+        with atomic_path(folder / f"{name}.parquet") as part:
+            frame.to_parquet(part, index=False)
+    return world
+
+
+def draw_world(config: WorldConfig) -> tuple[World, list[Release]]:
+    """Draw who releases and who plays what, without a sound.
+
+    Returns
+    -------
+    world : World
+    releases : list of Release
+        What is to be rendered, in the order of ``world.tracks``.
+    """
     rng = np.random.default_rng(config.seed)
-    split_time = (START + np.timedelta64(config.days - config.days_after_split, "D")).astype("datetime64[s]")
+    split_time = _split_time(config.days, config.days_after_split)
     releases = list(_draw_releases(config, split_time.astype("datetime64[D]"), rng))
     tracks = pd.DataFrame([_describe(release) for release in releases])
     affinity = draw_affinity(_appeal(releases), config.listeners, rng)
-    users = tuple(f"listener-{number:04d}" for number in range(config.listeners.n_users))
+    users = _user_ids(config.listeners.n_users)
     end = START + np.timedelta64(config.days, "D")
     released = np.array([release.released for release in releases])
-    plays = draw_plays(affinity, released, START, end, config.listeners, rng)
+    plays = draw_plays(affinity.total, released, START, end, config.listeners, rng)
     log = pd.DataFrame(
         {
             "user_id": np.array(users, dtype=object)[plays["user"]],
@@ -144,14 +194,9 @@ def build_world(config: WorldConfig, folder: Path, progress: Progress = silent, 
             "timestamp": plays["timestamp"],
         }
     )
-    _render_all(releases, folder / "music", progress, workers)
-    save_arrays(folder / "affinity.safetensors", "affinity", FORMAT, {"affinity": affinity})
     late = (log["timestamp"] >= split_time).to_numpy()
     past, future = log[~late].reset_index(drop=True), log[late].reset_index(drop=True)
-    for name, frame in (("tracks", tracks), ("past", past), ("future", future)):
-        with atomic_path(folder / f"{name}.parquet") as part:
-            frame.to_parquet(part, index=False)
-    return World(tracks, users, past, future, affinity, split_time)
+    return World(tracks, users, past, future, affinity.total, affinity.audible, split_time), releases
 
 
 def load_world(folder: Path) -> World:
@@ -167,9 +212,9 @@ def load_world(folder: Path) -> World:
     tracks, past, future = (pd.read_parquet(folder / f"{name}.parquet") for name in ("tracks", "past", "future"))
     for plays in (past, future):
         plays["timestamp"] = plays["timestamp"].astype("datetime64[s]")
-    users = tuple(f"listener-{number:04d}" for number in range(config["listeners"]["n_users"]))
-    split_time = (START + np.timedelta64(config["days"] - config["days_after_split"], "D")).astype("datetime64[s]")
-    return World(tracks, users, past, future, arrays["affinity"], split_time)
+    users = _user_ids(config["listeners"]["n_users"])
+    split_time = _split_time(config["days"], config["days_after_split"])
+    return World(tracks, users, past, future, arrays["affinity"], arrays["audible"], split_time)
 
 
 def listening_log(plays: pd.DataFrame, item_ids: dict[str, str]) -> pd.DataFrame:
@@ -184,8 +229,20 @@ def listening_log(plays: pd.DataFrame, item_ids: dict[str, str]) -> pd.DataFrame
     )
 
 
-def _draw_releases(config: WorldConfig, split: np.datetime64, rng: np.random.Generator) -> Iterator[_Release]:
-    """Draw albums: known artists before the split, then new ones of theirs (three in five) and of newcomers."""
+def _user_ids(count: int) -> tuple[str, ...]:
+    return tuple(f"listener-{number:04d}" for number in range(count))
+
+
+def _split_time(days: int, days_after_split: int) -> np.datetime64:
+    at: np.datetime64 = (START + np.timedelta64(days - days_after_split, "D")).astype("datetime64[s]")
+    return at
+
+
+def _draw_releases(config: WorldConfig, split: np.datetime64, rng: np.random.Generator) -> Iterator[Release]:
+    """Draw albums: known artists before the split, then new ones of theirs (three in five) and of newcomers.
+
+    Most of the known ones are out early, as in any collection: a log tells little of what came out just before its end.
+    """
     n_new = max(2, round(config.new_share * config.n_tracks))
     n_known = config.n_tracks - n_new
     n_artists = max(4, round(n_known / 4.5))
@@ -196,7 +253,7 @@ def _draw_releases(config: WorldConfig, split: np.datetime64, rng: np.random.Gen
     signatures: dict[tuple[int, int], Signature] = {}
     second = [int(rng.integers(len(STYLES))) if rng.random() < 0.35 else style for style in styles]
 
-    def album(artist: int, released: np.datetime64, size: int) -> Iterator[_Release]:
+    def album(artist: int, released: np.datetime64, size: int) -> Iterator[Release]:
         name, tilt, level = next(titles), float(rng.normal(0, 1.5)), float(rng.uniform(-18, -14))
         for number in range(1, size + 1):
             style = styles[artist] if rng.random() < 0.8 else second[artist]
@@ -204,13 +261,13 @@ def _draw_releases(config: WorldConfig, split: np.datetime64, rng: np.random.Gen
                 signatures[artist, style] = draw_signature(STYLES[style], rng)
             length_s = float(rng.uniform(config.min_length_s, config.max_length_s))
             plan = plan_track(STYLES[style], signatures[artist, style], length_s, tilt, level, rng)
-            yield _Release(names[artist], artist, name, number, released, next(titles), plan)
+            yield Release(names[artist], artist, name, number, released, next(titles), plan)
 
     before = int((split - START) / np.timedelta64(1, "D"))
     left, artist = n_known, 0
     while left:
         size = min(left, int(rng.integers(1, 5)))
-        yield from album(artist % n_artists, START + np.timedelta64(int(rng.integers(0, before)), "D"), size)
+        yield from album(artist % n_artists, START + np.timedelta64(int(before * rng.random() ** 1.7), "D"), size)
         left, artist = left - size, artist + 1
     left, newcomer = n_new, n_artists
     while left:
@@ -223,7 +280,7 @@ def _draw_releases(config: WorldConfig, split: np.datetime64, rng: np.random.Gen
         left -= size
 
 
-def _describe(release: _Release) -> dict[str, object]:
+def _describe(release: Release) -> dict[str, object]:
     plan = release.plan
     return {
         "path": release.path,
@@ -235,23 +292,28 @@ def _describe(release: _Release) -> dict[str, object]:
         "tempo_bpm": plan.tempo_bpm,
         "key": KEYS[plan.key],
         "mode": plan.mode,
+        "brightness": plan.signature.touch.brightness,
+        "density": plan.density,
+        "room": plan.room,
+        "drums": plan.drums,
         "length_s": plan.length_s,
     }
 
 
-def _appeal(releases: list[_Release]) -> Appeal:
+def _appeal(releases: list[Release]) -> Appeal:
     plans = [release.plan for release in releases]
     order = [style.name for style in STYLES]
     styles = np.eye(len(order))[[order.index(plan.style.name) for plan in plans]]
+    dark = ("minor", "phrygian", "dorian")
     traits = np.array(
         [
             (
                 np.log(plan.tempo_bpm),
                 plan.signature.touch.brightness,
-                plan.style.lead_density * plan.signature.busy,
-                float(plan.mode in ("minor", "phrygian")),
-                plan.style.reverb + plan.signature.reverb,
-                plan.signature.drums * (plan.style.kick.count("x") > 0),
+                np.log(plan.density),
+                float(plan.mode in dark),
+                plan.room,
+                plan.drums,
             )
             for plan in plans
         ]
@@ -260,18 +322,25 @@ def _appeal(releases: list[_Release]) -> Appeal:
     return Appeal(styles, traits, np.array([release.artist_number for release in releases]))
 
 
-def _render_all(releases: list[_Release], music: Path, progress: Progress, workers: int | None) -> None:
+def _render_all(releases: list[Release], music: Path, progress: Progress, workers: int | None) -> None:
     missing = [release for release in releases if not (music / release.path).exists()]
     done = len(releases) - len(missing)
     progress(done, len(releases))
     if not missing:
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for finished, _ in enumerate(pool.map(_write_track, missing, [music] * len(missing), chunksize=4), done + 1):
+    if workers == 1 or (workers is None and sum(r.plan.length_s for r in missing) < _ALONE_S):
+        for finished, release in enumerate(missing, done + 1):
+            _write_track(release, music)
+            progress(finished, len(releases))
+        return
+    # the workers leave Ctrl-C to this process
+    never = (signal.SIGINT, signal.SIG_IGN)
+    with ProcessPoolExecutor(workers, get_context("spawn"), signal.signal, never) as pool:
+        for finished, _ in enumerate(pool.map(_write_track, missing, repeat(music), chunksize=4), done + 1):
             progress(finished, len(releases))
 
 
-def _write_track(release: _Release, music: Path) -> None:
+def _write_track(release: Release, music: Path) -> None:
     """Render one track to 16-bit FLAC and tag it."""
     import av
     from mutagen.flac import FLAC

@@ -12,4 +12,4 @@ def world_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def world(world_folder: Path) -> World:
-    return build_world(TINY, world_folder, workers=2)
+    return build_world(TINY, world_folder, workers=1)
