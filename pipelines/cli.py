@@ -60,15 +60,21 @@ def ingest(
     embeddings: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Table of item_id, embedding: used instead of audio.")
     ] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option(metavar="NAME:DIR", help="A public data set that was downloaded; repeatable.")
+    ] = None,
 ) -> None:
     """Fill or extend a workspace; repeating it adds nothing twice."""
     from pipelines import console
     from pipelines import ingest as job
     from pipelines.workspace import open_workspace
 
-    if not any((music, listens, interactions, tracks, embeddings)):
-        raise typer.BadParameter("nothing to ingest: give --music, --listens, --interactions, --tracks or --embeddings")
-    for path in (music, *(listens or ()), interactions, tracks, embeddings):
+    if not any((music, listens, interactions, tracks, embeddings, dataset)):
+        raise typer.BadParameter(
+            "nothing to ingest: give --music, --listens, --interactions, --tracks, --embeddings or --dataset"
+        )
+    datasets = [_dataset(text) for text in dataset or ()]
+    for path in (music, *(listens or ()), interactions, tracks, embeddings, *(path for _, path in datasets)):
         if path is not None and not path.exists():
             raise typer.BadParameter(f"{path} does not exist")
     opened = open_workspace(workspace, create=True)
@@ -80,6 +86,7 @@ def ingest(
             interactions=interactions,
             tracks=tracks,
             embeddings=embeddings,
+            datasets=datasets,
             progress=bar,
         )
     for line in report.lines:
@@ -330,6 +337,17 @@ def serve(
     from pipelines.workspace import open_workspace
 
     job.run(open_workspace(workspace), host=host, port=port, workers=workers)
+
+
+def _dataset(text: str) -> tuple[str, Path]:
+    from recommender.data.datasets import DATASETS
+
+    name, _, place = text.partition(":")
+    if name not in DATASETS:
+        raise typer.BadParameter(f"--dataset: unknown data set {name!r}; known are {', '.join(DATASETS)}")
+    if not place:
+        raise typer.BadParameter(f"--dataset {name}: say where it is, as in --dataset {name}:DIR")
+    return name, Path(place).expanduser()
 
 
 def main() -> None:

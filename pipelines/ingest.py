@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pipelines.workspace import Workspace
@@ -58,6 +60,7 @@ def run(
     interactions: Path | None = None,
     tracks: Path | None = None,
     embeddings: Path | None = None,
+    datasets: Sequence[tuple[str, Path]] = (),
     progress: Progress = silent,
 ) -> IngestReport:
     """Read every source, then add what is new to the workspace.
@@ -74,8 +77,10 @@ def run(
         Listening histories of other services.
     interactions, tracks, embeddings : Path, optional
         Tables, see `recommender.data.tables`.
+    datasets : sequence of (str, Path)
+        Names of public data sets and where they were downloaded to, see `recommender.data.datasets`.
     progress : Progress
-        Told of music files read.
+        Told of music files read, and of how much of a data set's file is read.
 
     Returns
     -------
@@ -92,6 +97,8 @@ def run(
             _add_tracks(workspace, tracks, log)
         if music is not None:
             add_music(workspace, music, log.lines, log.problems, progress)
+        for name, source in datasets:
+            _add_dataset(workspace, name, source, log, progress)
         if embeddings is not None:
             _add_embeddings(workspace, embeddings, log)
         if interactions is not None:
@@ -167,8 +174,11 @@ def _add_embeddings(workspace: Workspace, path: Path, log: _Log) -> None:
     ids, vectors, report = read_embeddings(path)
     log.lines.append(_table_line(path, report.rows_used, report.rows_duplicate, report.rows_broken))
     log.problems.extend(f"{path.name}: {problem}" for problem in report.problems)
-    if not ids:
-        return
+    if ids:
+        _merge_embeddings(workspace, path, ids, vectors)
+
+
+def _merge_embeddings(workspace: Workspace, path: Path, ids: Sequence[str], vectors: npt.NDArray[np.float32]) -> None:
     before = workspace.supplied_embeddings()
     kept: dict[str, int] = {}
     if before is not None:
@@ -182,6 +192,28 @@ def _add_embeddings(workspace: Workspace, path: Path, log: _Log) -> None:
         vectors = pd.concat([pd.DataFrame(before.vectors[list(kept.values())]), pd.DataFrame(vectors)]).to_numpy()
     every = Vocabulary("track", (*kept, *ids))
     workspace.write_embeddings(Embeddings.without_clips(every, vectors, f"supplied-{digest_of(vectors)}"))
+
+
+def _add_dataset(workspace: Workspace, name: str, source: Path, log: _Log, progress: Progress) -> None:
+    """Take a data set in; a track whose audio was scanned as music is the scanned one, by the data set's name."""
+    from recommender.data.datasets import read_dataset
+
+    tables = read_dataset(name, source, progress)
+    for report in tables.reports:
+        log.lines.append(_table_line(report.path, report.rows_used, report.rows_duplicate, report.rows_broken))
+        log.problems.extend(f"{report.path.name}: {problem}" for problem in report.problems)
+    log.lines.extend(f"{name}: {note}" for note in tables.notes)
+    if tables.embeddings is not None:
+        _merge_embeddings(workspace, source, *tables.embeddings)
+    if tables.tracks is not None:
+        files = workspace.files()
+        scanned = dict(zip(files["root"] + "/" + files["path"], files["item_id"], strict=True))
+        same = tables.tracks["path"].map(scanned)
+        stored = workspace.track_table()
+        workspace.write_track_table(stored[~stored["item_id"].isin(tables.tracks["item_id"][same.notna()])])
+        add_tracks(workspace, tables.tracks.assign(item_id=same.fillna(tables.tracks["item_id"])))
+    if tables.plays is not None:
+        add_plays(workspace, tables.plays)
 
 
 def _table_line(path: Path, used: int, duplicate: int, broken: int) -> str:
