@@ -208,10 +208,10 @@ def _add_dataset(workspace: Workspace, name: str, source: Path, log: _Log, progr
     if tables.tracks is not None:
         files = workspace.files()
         scanned = dict(zip(files["root"] + "/" + files["path"], files["item_id"], strict=True))
-        same = tables.tracks["path"].map(scanned)
-        stored = workspace.track_table()
-        workspace.write_track_table(stored[~stored["item_id"].isin(tables.tracks["item_id"][same.notna()])])
-        add_tracks(workspace, tables.tracks.assign(item_id=same.fillna(tables.tracks["item_id"])))
+        ids = [scanned.get(place, i) for place, i in zip(tables.tracks["path"], tables.tracks["item_id"], strict=True)]
+        stored, renamed = workspace.track_table(), set(tables.tracks["item_id"]) - set(ids)
+        workspace.write_track_table(stored[~stored["item_id"].isin(renamed)])
+        add_tracks(workspace, tables.tracks.assign(item_id=ids))
     if tables.plays is not None:
         add_plays(workspace, tables.plays)
 

@@ -86,7 +86,7 @@ def _times(column: pa.ChunkedArray) -> Cells[npt.NDArray[np.datetime64]]:
     except pa.ArrowInvalid:
         pass
     cells = time_cells(column, "timestamp")
-    missing: npt.NDArray[np.bool_] = np.isnat(cells.values).reshape(-1)
+    missing = np.isnat(cells.values)
     return Cells(cells.values, (*cells.faults, Fault(missing, lambda _: "timestamp is empty")))
 
 
@@ -125,7 +125,9 @@ def _vectors(
         ids = filled(rows.column("id"), "id")
         values = _numbers(rows)
         bad = ~np.isfinite(values)
-        good = tally.judge(rows.numbers, [*ids.faults, Fault(bad.any(axis=1), partial(_not_a_number, rows, bad))])
+        good = tally.judge(
+            rows.numbers, [*ids.faults, Fault(np.asarray(bad.any(axis=1)), partial(_not_a_number, rows, bad))]
+        )
         before, found = len(codes), codes.of(ids.values.filter(pa.array(good)))
         new, first = np.unique(found, return_index=True)
         first = first[new >= before]
