@@ -203,7 +203,7 @@ def _add_dataset(workspace: Workspace, name: str, source: Path, log: _Log, progr
         log.lines.append(_table_line(report.path, report.rows_used, report.rows_duplicate, report.rows_broken))
         log.problems.extend(f"{report.path.name}: {problem}" for problem in report.problems)
     log.lines.extend(f"{name}: {note}" for note in tables.notes)
-    if tables.embeddings is not None:
+    if tables.embeddings is not None and tables.embeddings[0]:
         _merge_embeddings(workspace, source, *tables.embeddings)
     if tables.tracks is not None:
         files = workspace.files()

@@ -33,6 +33,8 @@ class Tally:
     file : SourceFile
     unit : str
         What rows are numbered by: lines of a text, rows of a Parquet file.
+    n_read, n_broken, n_duplicate, n_beside : int
+        `n_beside` rows are about tracks that nothing else of the data set names, and are passed over.
     """
 
     file: SourceFile
@@ -40,6 +42,7 @@ class Tally:
     n_read: int = 0
     n_broken: int = 0
     n_duplicate: int = 0
+    n_beside: int = 0
     _named: list[tuple[int, str]] = field(default_factory=list)
     _n_told: int = 0
 
@@ -77,9 +80,10 @@ class Tally:
             )
         if rest := self._n_told - len(problems):
             problems.append(f"and {rest} more rows")
-        used = self.n_read - self.n_broken - self.n_duplicate
-        path = self.file.path
-        return TableReport(path, self.n_read, used, self.n_broken, self.n_duplicate, tuple(problems))
+        n_read = self.n_read - self.n_beside
+        used = n_read - self.n_broken - self.n_duplicate
+        path = self.file.path / self.file.member
+        return TableReport(path, n_read, used, self.n_broken, self.n_duplicate, tuple(problems))
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,6 +36,7 @@ def read_taste_profile(download: Download, progress: Progress) -> DatasetTables:
         song = filled(rows.column("song"), "song")
         good = pa.array(named.judge(rows.numbers, song.faults))
         here = pc.and_(good, pc.is_in(song.values, played))
+        named.n_beside += good.true_count - here.true_count
         columns = (song.values, rows.column("artist").combine_chunks(), rows.column("title").combine_chunks())
         for identifier, artist, title in zip(*(c.filter(here).to_pylist() for c in columns), strict=True):
             named.n_duplicate += identifier in found

@@ -124,8 +124,10 @@ def _vectors(
     for batch, numbers in parquet_rows(tally, ("item_id", column), rows=VECTORS_AT_ONCE, progress=progress):
         here = pc.is_valid(batch.column("item_id"))
         if wanted is not None:
-            here = pc.and_(here, pc.is_in(batch.column("item_id").cast(pa.int64()), pa.array(wanted)))
+            tracks = batch.column("item_id").cast(pa.int64()).fill_null(-1).to_numpy()
+            here = pa.array(_places(wanted, tracks) >= 0)
         chosen = batch.filter(here)
+        tally.n_beside += len(batch) - len(chosen)
         cells = vector_cells(pa.chunked_array([chosen.column(column)]), column)
         good = tally.judge(numbers[here.to_numpy(zero_copy_only=False)], cells.faults)
         ids.append(chosen.column("item_id").cast(pa.int64()).to_numpy()[good])
@@ -145,16 +147,23 @@ def _tracks(download: Download, ids: Ints, length_of: dict[int, float], reports:
         if (file := _shared(download, f"{what}_item_mapping.parquet")) is not None:
             tally, place_of = Tally(file, "row"), np.full(len(ids), -1, dtype=np.int64)
             for groups, tracks in _whole(tally, (f"{what}_id", "item_id"), silent):
-                here = np.isin(tracks, ids)
-                at = np.searchsorted(ids, tracks[here])
-                free = place_of[at] < 0
+                at = _places(ids, tracks)
+                here = at >= 0
+                tally.n_beside += int((~here).sum())
+                free = np.flatnonzero(here)[place_of[at[here]] < 0]
                 distinct, first = np.unique(at[free], return_index=True)
-                place_of[distinct] = groups[here][free][first]
+                place_of[distinct] = groups[free[first]]
             reports.append(tally.report())
             columns[what] = [f"{what} {place}" if place >= 0 else "" for place in place_of.tolist()]
     lengths = np.array([length_of.get(identifier, 0) for identifier in ids.tolist()], dtype=float)
     columns["duration_s"] = np.where(lengths > 0, lengths, np.nan)
     return track_table(map(str, ids.tolist()), **columns)
+
+
+def _places(ids: Ints, wanted: Ints) -> Ints:
+    """Return where each of `wanted` is in the sorted `ids`, -1 where it is not; shape (n,), int64."""
+    at = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
+    return np.where(ids[at] == wanted, at, -1)
 
 
 def _shared(download: Download, name: str) -> SourceFile | None:

@@ -43,6 +43,7 @@ def test_hetrec_in_the_archive_it_comes_in(tmp_path):
     tables = read_dataset("lastfm-2k", tmp_path / "hetrec2011-lastfm-2k.zip")
     assert len(tables.plays) == 3
     assert len(tables.tracks) == 3
+    assert [report.path.name for report in tables.reports] == ["user_artists.dat", "artists.dat"]
 
 
 def test_hetrec_without_its_artists(tmp_path):

@@ -70,6 +70,9 @@ def test_tracks_and_sound_are_found_from_the_root_and_from_a_size(root, place):
     ids, vectors = tables.embeddings
     assert ids == ["7", "8"]  # track 5 is in no listen
     np.testing.assert_allclose(vectors, [[0.5**0.5] * 2, [0.6, 0.8]], rtol=1e-6)
+    assert [(report.path.name, report.rows_used) for report in tables.reports] == [
+        ("listens.parquet", 6), ("embeddings.parquet", 2), ("artist_item_mapping.parquet", 3),
+    ]  # fmt: skip
     assert "1970-01-01" in tables.notes[0]
 
 
