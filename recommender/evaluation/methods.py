@@ -21,8 +21,7 @@ from recommender.data.interactions import Interactions
 from recommender.errors import ModelError
 from recommender.evaluation.metrics import Int32s
 from recommender.evaluation.protocol import Rank, Task
-from recommender.models.als import fit_als
-from recommender.models.cold_start import fit_prior_and_left_out
+from recommender.models.cold_start import fit_prior_and_left_out, smooth_track_factors
 from recommender.models.factors import Factors
 from recommender.ranking.ranker import HybridModel, RankerConfig, fit_hybrid, score_users
 
@@ -90,10 +89,8 @@ class Fits:
 
     @cached_property
     def factors(self) -> Factors:
-        """ALS on the training plays."""
-        if self.fitted is not None:
-            return self.fitted.factors
-        return fit_als(self.train, self.config.als)
+        """ALS on the training plays, as strong as First Listen finds it."""
+        return self.hybrid.factors
 
     @cached_property
     def hybrid(self) -> HybridModel:
@@ -166,8 +163,9 @@ def audio_alone(task: Task, fits: Fits) -> Rank:
     model, prior_means = fits.hybrid, fits.hybrid.prior_means.copy()
     if model.prior is not None:
         taught = has & (model.evidence > 0)
+        smooth = smooth_track_factors(model.confidence, model.factors.user_factors, model.factors.config)
         prior_means[taught] = fit_prior_and_left_out(
-            vectors[taught], model.factors.track_factors[taught], model.evidence[taught], fits.config.prior
+            vectors[taught], smooth[taught], model.evidence[taught], fits.config.prior
         )[1]
     unheard = replace(model, prior_means=prior_means, evidence=np.zeros_like(model.evidence))
     known = has[task.candidate_rows]

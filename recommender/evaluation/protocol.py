@@ -128,6 +128,8 @@ def cold_task(
 ) -> Task:
     """Hide every play of a fraction of the tracks that have an embedding; the candidates are those tracks alone.
 
+    What few users played stays in training: it is never a candidate, but it is there when a new track arrives.
+
     Seeds are folds: with a fraction of 1/5, seeds 0 to 4 hide each eligible track once, 5 to 9 do so anew. Which tracks
     are hidden moves the figures more than anything else, and folds take away most of that chance.
 
@@ -138,7 +140,7 @@ def cold_task(
     fraction : float in (0, 1)
         Of the tracks with an embedding and at least `min_users` users.
     min_users : int
-        Tracks with fewer users are left out altogether.
+        Tracks with fewer users do not go cold.
     seed : int
     """
     split, cold = _hide_tracks(interactions, has_embedding, fraction, min_users, seed)
@@ -157,7 +159,8 @@ def mixed_task(
 
     Its parts ``cold`` and ``warm`` read the hidden tracks and the hidden pairs apart, on the same lists.
     """
-    without_cold, cold = _hide_tracks(interactions, has_embedding, fraction, min_users, seed)
+    kept = filter_min_users(interactions, min_users)
+    without_cold, cold = _hide_tracks(kept, has_embedding, fraction, min_users, seed)
     inner = split_per_user(without_cold.train, fraction, seed)
     test = _join(without_cold.test, inner.test)
     split = Split(inner.train, test, "pairs")
@@ -263,16 +266,15 @@ def catalog_figures(ranked: Int32s, task: Task, k: int) -> dict[str, float]:
 def _hide_tracks(
     interactions: Interactions, has_embedding: npt.NDArray[np.bool_], fraction: float, min_users: int, seed: int
 ) -> tuple[Split, npt.NDArray[np.bool_]]:
-    kept = filter_min_users(interactions, min_users)
-    eligible = has_embedding & (kept.track_evidence() >= max(min_users, 1))
+    eligible = has_embedding & (interactions.track_evidence() >= max(min_users, 1))
     if eligible.sum() < 2:
         raise DataError(
             f"{int(eligible.sum())} tracks have an embedding and at least {min_users} users; hiding some of them takes "
             "2 or more: add embeddings or lower min_users"
         )
-    split = split_cold_tracks(kept, rows=_fold(np.flatnonzero(eligible).astype(np.int32), fraction, seed))
+    split = split_cold_tracks(interactions, rows=_fold(np.flatnonzero(eligible).astype(np.int32), fraction, seed))
     check_no_leakage(split)
-    cold = np.zeros(len(kept.tracks), dtype=bool)
+    cold = np.zeros(len(interactions.tracks), dtype=bool)
     cold[split.held_rows] = True
     return split, cold
 

@@ -2,16 +2,18 @@
 
 The loss over users u and tracks i, where S are the pairs with a play::
 
-    sum_S (x_u.y_i - 1)^2 + a0 sum_all (x_u.y_i)^2
+    (1 + a0) sum_S w_ui (x_u.y_i - 1 / (1 + a0))^2 + a0 sum_not_S (x_u.y_i)^2
         + lam sum_u (n_u + a0 N_tracks)^nu |x_u|^2 + lam sum_i (n_i + a0 N_users)^nu |y_i|^2
 
-n is the number of plays of a row, N counts the rows of the other side that have any. Plays are binary: how often a pair
-was played does not matter. `implicit` minimises the same loss over sqrt(1 + a0) times our factors if its ``alpha`` is
-``1 + 1/a0`` and its regularization of a row is ours times ``(1 + a0) / a0``.
+n is the number of plays of a row, N counts the rows of the other side that have any. w_ui is 1 on average over each
+user's plays (`play_confidence`); where all are 1 the loss is Rendle's, ``sum_S (x.y - 1)^2 + a0 sum_all (x.y)^2``, but
+for a constant. `implicit` minimises the same loss over sqrt(1 + a0) times our factors if its ``alpha`` is ``1 + 1/a0``
+and its regularization of a row is ours times ``(1 + a0) / a0``.
 
-We differ from Rendle in three ways: a row without plays has the zero vector and counts nowhere, so that a new track
-changes nobody's factors; the regularization of a row is rounded to a fixed grid (`RIDGE_STEP`), so that rows can be
-solved in groups that share it; and rows are improved by a few conjugate gradient steps a pass instead of solved
+We differ from Rendle in four ways: what a user plays most weighs more than what they play least, by rank, because raw
+counts do harm and no counts lose something; a row without plays has the zero vector and counts nowhere, so that a new
+track changes nobody's factors; the regularization of a row is rounded to a fixed grid (`RIDGE_STEP`), so that rows can
+be solved in groups that share it; and rows are improved by a few conjugate gradient steps a pass instead of solved
 exactly (``cg_steps=0`` solves exactly).
 """
 
@@ -41,12 +43,13 @@ __all__ = [
     "RIDGE_STEP",
     "AlsConfig",
     "Factors",
-    "binary_plays",
     "fit_als",
     "fold_in_tracks",
     "fold_in_users",
     "initial_factors",
     "one_blas_thread",
+    "play_confidence",
+    "quadratic_weight",
     "row_ridges",
 ]
 
@@ -62,7 +65,7 @@ def fit_als(
     Parameters
     ----------
     interactions : Interactions
-        Weight > 0 is a play; weight 0 is left out.
+        Weight > 0 is a play; weight 0 is left out. How the weights of a user are ordered matters, their sizes do not.
     config : AlsConfig
     progress : Progress, optional
         Called after each iteration.
@@ -79,7 +82,7 @@ def fit_als(
     ModelError
         If there is no play, or the factors do not stay finite.
     """
-    plays = binary_plays(interactions.to_csr())
+    plays = play_confidence(interactions.to_csr(), config.play_emphasis)
     users, tracks = _rows_by_plays(plays), _rows_by_plays(plays.T.tocsr())
     if len(users) == 0:
         raise ModelError(
@@ -105,14 +108,14 @@ def fit_als(
 
 
 def fold_in_users(
-    plays: sparse.csr_matrix, track_factors: Float32s, config: AlsConfig, num_threads: int = 0
+    confidence: sparse.csr_matrix, track_factors: Float32s, config: AlsConfig, num_threads: int = 0
 ) -> Float32s:
     """Solve for the factors of users while the track factors stay fixed.
 
     Parameters
     ----------
-    plays : csr_matrix, shape (n_users, n_tracks)
-        Values > 0 are plays; how large they are does not matter. Columns follow the rows of `track_factors`.
+    confidence : csr_matrix, shape (n_users, n_tracks)
+        A weight > 0 for each play, as `play_confidence` makes them. Columns follow the rows of `track_factors`.
     track_factors : ndarray, shape (n_tracks, d), float32
     config : AlsConfig
         The settings that made `track_factors`.
@@ -127,29 +130,29 @@ def fold_in_users(
     Raises
     ------
     DataError
-        If the column count of `plays` is not n_tracks.
+        If the column count of `confidence` is not n_tracks.
 
     Notes
     -----
     Eq. 4 of Hu, Koren & Volinsky, ICDM 2008, with the regularization of Rendle et al. 2021. Rows are solved exactly,
     so a user of the training data gets the vector that training converges to.
     """
-    if plays.shape[1] != len(track_factors):
+    if confidence.shape[1] != len(track_factors):
         raise DataError(
-            f"plays have {plays.shape[1]} columns for {len(track_factors)} track factors; use one vocabulary"
+            f"plays have {confidence.shape[1]} columns for {len(track_factors)} track factors; use one vocabulary"
         )
-    return _fold_in(sparse.csr_matrix(plays), track_factors, config, num_threads)
+    return _fold_in(sparse.csr_matrix(confidence), track_factors, config, num_threads)
 
 
 def fold_in_tracks(
-    plays: sparse.csr_matrix, user_factors: Float32s, config: AlsConfig, num_threads: int = 0
+    confidence: sparse.csr_matrix, user_factors: Float32s, config: AlsConfig, num_threads: int = 0
 ) -> Float32s:
     """Solve for the factors of tracks while the user factors stay fixed.
 
     Parameters
     ----------
-    plays : csr_matrix, shape (n_users, n_tracks)
-        Values > 0 are plays. Rows follow the rows of `user_factors`.
+    confidence : csr_matrix, shape (n_users, n_tracks)
+        A weight > 0 for each play. Rows follow the rows of `user_factors`.
     user_factors : ndarray, shape (n_users, d), float32
     config : AlsConfig
     num_threads : int >= 0
@@ -162,11 +165,13 @@ def fold_in_tracks(
     Raises
     ------
     DataError
-        If the row count of `plays` is not n_users.
+        If the row count of `confidence` is not n_users.
     """
-    if plays.shape[0] != len(user_factors):
-        raise DataError(f"plays have {plays.shape[0]} rows for {len(user_factors)} user factors; use one vocabulary")
-    return _fold_in(sparse.csr_matrix(plays).T.tocsr(), user_factors, config, num_threads)
+    if confidence.shape[0] != len(user_factors):
+        raise DataError(
+            f"plays have {confidence.shape[0]} rows for {len(user_factors)} user factors; use one vocabulary"
+        )
+    return _fold_in(sparse.csr_matrix(confidence).T.tocsr(), user_factors, config, num_threads)
 
 
 def row_ridges(counts: npt.NDArray[Any], n_other: int, config: AlsConfig) -> npt.NDArray[np.float64]:
@@ -239,7 +244,7 @@ class _GroupedAls(AlternatingLeastSquares):  # type: ignore[misc]
 def _fold_in(plays: sparse.csr_matrix, others: Float32s, config: AlsConfig, num_threads: int) -> Float32s:
     if others.ndim != 2 or others.shape[1] != config.factors:
         raise DataError(f"factors have shape {others.shape}, the configuration says {config.factors} factors")
-    plays = binary_plays(plays)
+    plays = only_positive(plays)
     folded = np.zeros((plays.shape[0], config.factors), dtype=np.float32)
     order = _rows_by_plays(plays)
     if len(order) == 0:
@@ -284,14 +289,54 @@ def _cut(groups: list[tuple[slice, float]], most: int) -> list[tuple[slice, floa
     ]
 
 
-def binary_plays(plays: sparse.csr_matrix) -> sparse.csr_matrix:
-    """Return a copy that holds 1 for each entry above 0 and nothing else, shape unchanged, float32."""
-    played = sparse.csr_matrix(
-        (np.where(plays.data > 0, 1, 0).astype(np.float32), plays.indices, plays.indptr), plays.shape
-    )
+def play_confidence(plays: sparse.csr_matrix, emphasis: float) -> sparse.csr_matrix:
+    """Weigh each user's plays by their rank among that user's own.
+
+    Parameters
+    ----------
+    plays : csr_matrix, shape (n_users, n_tracks)
+        How often; rows must hold all that the user played. What is not above 0 is no play.
+    emphasis : float, 0 to 1
+        0 gives every play the weight 1.
+
+    Returns
+    -------
+    csr_matrix, shape (n_users, n_tracks), float32
+        ``1 + emphasis (q - 1/2)``, q the mid-rank of the play among the user's, from 0 (least) to 1; equal counts have
+        equal weights. A user's weights have the mean 1.
+
+    Examples
+    --------
+    >>> play_confidence(sparse.csr_matrix([[30, 1, 0, 2, 2]]), 1.0).toarray().tolist()
+    [[1.375, 0.625, 0.0, 1.0, 1.0]]
+    """
+    played = only_positive(plays)
+    if not emphasis or not played.nnz:
+        played.data[:] = 1
+        return played
+    counts = np.diff(played.indptr)
+    users = np.repeat(np.arange(len(counts)), counts)
+    order = np.lexsort((played.data, users))
+    in_order = played.data[order]
+    first = np.flatnonzero(np.r_[True, (in_order[1:] != in_order[:-1]) | (users[1:] != users[:-1])])
+    sizes = np.diff(np.r_[first, len(order)])
+    middle = np.repeat(first + sizes / 2, sizes) - played.indptr[users]
+    played.data[order] = 1 + emphasis * (middle / counts[users] - 0.5)
+    return played
+
+
+def quadratic_weight(confidence: npt.NDArray[np.floating], config: AlsConfig) -> npt.NDArray[Any]:
+    """Return what ``y y'`` of a play of weight w counts in a row's matrix beside ``a0 sum_all y y'``: 1 for w = 1."""
+    return np.asarray((1 + config.unobserved_weight) * confidence - config.unobserved_weight)
+
+
+def only_positive(plays: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Return a copy that holds the entries above 0 and nothing else, shape unchanged, float32."""
+    played = sparse.csr_matrix(plays, dtype=np.float32, copy=True)
     played.sum_duplicates()
+    played.data[~(played.data > 0)] = 0
     played.eliminate_zeros()
-    played.data[:] = 1
+    played.sort_indices()
     return played
 
 

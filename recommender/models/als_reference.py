@@ -1,6 +1,7 @@
 """What `als` and `posterior` compute, in a few lines of float64 NumPy: slow, readable, and the judge of the fast code.
 
-Rows follow the same conventions; matrices of plays are dense here, shape (n_rows, n_others), any value > 0 a play.
+Rows follow the same conventions; matrices of plays are dense here, shape (n_rows, n_others), and hold the weights of
+`als.play_confidence`, 0 where there is no play.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def loss(plays: npt.NDArray[Any], X: Floats, Y: Floats, config: AlsConfig) -> float:
-    """Return the loss that ALS minimises, written as in Rendle et al. 2021.
+    """Return the loss that ALS minimises; where all weights are 1 that of Rendle et al. 2021 but for a constant.
 
     Parameters
     ----------
@@ -29,12 +30,12 @@ def loss(plays: npt.NDArray[Any], X: Floats, Y: Floats, config: AlsConfig) -> fl
         Track factors.
     config : AlsConfig
     """
-    played = plays > 0
+    played, a0 = plays > 0, config.unobserved_weight
     scores = X @ Y.T
     ridge_users, ridge_tracks = ridges(played, config), ridges(played.T, config)
     return float(
-        ((scores - 1) ** 2)[played].sum()
-        + config.unobserved_weight * (scores[np.ix_(played.any(axis=1), played.any(axis=0))] ** 2).sum()
+        (1 + a0) * (plays * (scores - 1 / (1 + a0)) ** 2)[played].sum()
+        + a0 * (np.where(played, 0, scores)[np.ix_(played.any(axis=1), played.any(axis=0))] ** 2).sum()
         + (ridge_users * (X**2).sum(axis=1)).sum()
         + (ridge_tracks * (Y**2).sum(axis=1)).sum()
     )
@@ -46,14 +47,15 @@ def ridges(played: npt.NDArray[Any], config: AlsConfig) -> Floats:
     return row_ridges((played > 0).sum(axis=1), n_others, config)
 
 
-def normal_equations(played: npt.NDArray[Any], ridge: float, Y: Floats, config: AlsConfig) -> tuple[Floats, Floats]:
+def normal_equations(plays: npt.NDArray[Any], ridge: float, Y: Floats, config: AlsConfig) -> tuple[Floats, Floats]:
     """Return A, shape (d, d), and b, shape (d,), such that the best factors x of one row solve A x = b.
 
-    ``A = a0 sum_all y y' + sum_played y y' + ridge I`` and ``b = sum_played y``.
+    ``A = a0 sum_all y y' + sum_played ((1 + a0) w - a0) y y' + ridge I`` and ``b = sum_played w y``.
     """
-    mine = Y[played > 0]
-    A = config.unobserved_weight * Y.T @ Y + mine.T @ mine + ridge * np.eye(Y.shape[1])
-    return A, mine.sum(axis=0)
+    mine, weights = Y[plays > 0], plays[plays > 0]
+    a0 = config.unobserved_weight
+    A = a0 * Y.T @ Y + (mine.T * ((1 + a0) * weights - a0)) @ mine + ridge * np.eye(Y.shape[1])
+    return A, weights @ mine
 
 
 def solve_rows(plays: npt.NDArray[Any], Y: Floats, config: AlsConfig, start: Floats | None = None) -> Floats:
@@ -74,11 +76,11 @@ def solve_rows(plays: npt.NDArray[Any], Y: Floats, config: AlsConfig, start: Flo
     """
     n_others = int(Y.any(axis=1).sum())
     X = np.zeros((len(plays), Y.shape[1]))
-    for row, played in enumerate(plays > 0):
-        if not played.any():
+    for row, mine in enumerate(plays):
+        if not mine.any():
             continue
-        ridge = row_ridges(np.array([played.sum()]), n_others, config)[0]
-        A, b = normal_equations(played, ridge, Y, config)
+        ridge = row_ridges(np.array([np.count_nonzero(mine)]), n_others, config)[0]
+        A, b = normal_equations(mine, ridge, Y, config)
         if start is None or config.cg_steps == 0:
             X[row] = np.linalg.solve(A, b)
         else:
@@ -129,7 +131,7 @@ def fit(plays: npt.NDArray[Any], X: Floats, Y: Floats, config: AlsConfig) -> tup
 
 
 def posterior(
-    played: npt.NDArray[Any],
+    plays: npt.NDArray[Any],
     X: Floats,
     prior_mean: Floats,
     als_config: AlsConfig,
@@ -139,15 +141,15 @@ def posterior(
 
     Parameters
     ----------
-    played : ndarray, shape (n_users,)
-        > 0 where a user played the track.
+    plays : ndarray, shape (n_users,)
+        Weights of the track's plays.
     X : ndarray, shape (n_users, d), float64
         User factors.
     prior_mean : ndarray, shape (d,), float64
     als_config : AlsConfig
     config : PosteriorConfig
     """
-    n = int((played > 0).sum())
+    n = int((plays > 0).sum())
     if n == 0:
         return config.scale * prior_mean
     n_users = int(X.any(axis=1).sum())
@@ -155,7 +157,8 @@ def posterior(
     a0, lam, nu = als_config.unobserved_weight, als_config.regularization, als_config.frequency_exponent
     without_plays = lam * (a0 * n_users) ** nu
     ridge = lam * (n + a0 * n_users) ** nu - without_plays + exposure * without_plays
-    mine = X[played > 0]
-    A = mine.T @ mine + a0 * exposure * X.T @ X + (ridge + config.strength) * np.eye(X.shape[1])
-    b = mine.sum(axis=0) + config.strength * config.scale * prior_mean
+    mine, weights = X[plays > 0], plays[plays > 0]
+    by_plays = (mine.T * ((1 + a0) * weights - a0)) @ mine
+    A = by_plays + a0 * exposure * X.T @ X + (ridge + config.strength) * np.eye(X.shape[1])
+    b = weights @ mine + config.strength * config.scale * prior_mean
     return np.asarray(np.linalg.solve(A, b))

@@ -2,8 +2,9 @@
 
 For a track with the prior mean mu, played by n users (the set S), the posterior factors minimise::
 
-    sum_S (1 - x_u.y)^2 + a0 e sum_all (x_u.y)^2 + r_e |y|^2 + lam |y - s mu|^2
+    sum_S w_u (1 - x_u.y)^2 + a0 e sum_all (x_u.y)^2 + r_e |y|^2 + lam |y - s mu|^2
 
+w_u are the weights of the plays, 1 on average, by `als.play_confidence` and in the form that `als` says.
 ``e = n^2 / (n^2 + exposure_half^2)`` is the track's exposure: a young track's silence is no evidence against it. r_e is
 the regularization of `als` with only a share e of the part that comes with silence, ``lam_als (a0 N)^nu``. A track
 without plays has ``s mu`` and nothing else, one with many is close to what `als.fold_in_tracks` gives. The squares
@@ -17,20 +18,19 @@ of rank n to it (Woodbury): systems of n by n instead of d by d, small for just 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
 from recommender.errors import ConfigError, DataError
-from recommender.models.als import binary_plays, fold_in_tracks, one_blas_thread
+from recommender.models.als import fold_in_tracks, one_blas_thread, only_positive, quadratic_weight
 from recommender.models.factors import AlsConfig, Float32s
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-SCALES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 _BLOCK_VALUES = 4_000_000
 
 
@@ -62,23 +62,8 @@ class PosteriorConfig:
                 )
 
 
-@dataclass(frozen=True)
-class ScaleChoice:
-    """What `fit_scale` chose, and what it saw.
-
-    Parameters
-    ----------
-    scale : float
-    tried : tuple of (scale, mixed, known part, new part)
-        NDCG of mixed lists with each scale: over all hidden plays, those of known tracks only, those of new ones only.
-    """
-
-    scale: float
-    tried: tuple[tuple[float, float, float, float], ...]
-
-
 def posterior_track_factors(
-    plays: sparse.csr_matrix,
+    confidence: sparse.csr_matrix,
     user_factors: Float32s,
     prior_means: Float32s,
     has_prior: Bools,
@@ -89,8 +74,8 @@ def posterior_track_factors(
 
     Parameters
     ----------
-    plays : csr_matrix, shape (n_users, n_tracks)
-        Values > 0 are plays. Rows follow `user_factors`, columns `prior_means`.
+    confidence : csr_matrix, shape (n_users, n_tracks)
+        A weight > 0 for each play. Rows follow `user_factors`, columns `prior_means`.
     user_factors : ndarray, shape (n_users, d), float32
         By ALS with `als_config`.
     prior_means : ndarray, shape (n_tracks, d), float32
@@ -113,12 +98,16 @@ def posterior_track_factors(
     """
     config = config or PosteriorConfig()
     expected = (len(user_factors), len(prior_means))
-    if plays.shape != expected or has_prior.shape != expected[1:] or user_factors.shape[1:] != prior_means.shape[1:]:
+    if (
+        confidence.shape != expected
+        or has_prior.shape != expected[1:]
+        or user_factors.shape[1:] != prior_means.shape[1:]
+    ):
         raise DataError(
-            f"plays {plays.shape}, user factors {user_factors.shape}, prior means {prior_means.shape} and has_prior "
-            f"{has_prior.shape} do not fit; rows of plays are users, columns are tracks"
+            f"plays {confidence.shape}, user factors {user_factors.shape}, prior means {prior_means.shape} and "
+            f"has_prior {has_prior.shape} do not fit; rows of plays are users, columns are tracks"
         )
-    by_track = binary_plays(sparse.csr_matrix(plays).T.tocsr())
+    by_track = only_positive(sparse.csr_matrix(confidence).T.tocsr())
     counts = np.diff(by_track.indptr)
     solved = np.where(has_prior[:, None], np.float32(config.scale) * prior_means, np.float32(0)).astype(np.float32)
     without = np.flatnonzero(~has_prior & (counts > 0))
@@ -139,71 +128,14 @@ def posterior_track_factors(
             width = max(1, _BLOCK_VALUES // (X.shape[1] * max(int(n_plays), X.shape[1])))
             for start in range(0, len(same), width):
                 block = same[start : start + width]
-                listeners = np.stack([_indices(by_track, row) for row in rows[block]])
-                moved = _solve_block(X[listeners], diagonals[block], right[block])
+                entries = by_track.indptr[rows[block], None] + np.arange(n_plays)
+                weights = by_track.data[entries].astype(np.float64)
+                listeners = X[by_track.indices[entries]]
+                pulled = right[block] + np.einsum("bn,bnd->bd", weights, listeners)
+                turned = listeners * np.sqrt(np.maximum(quadratic_weight(weights, als_config), 0))[:, :, None]
+                moved = _solve_block(turned, diagonals[block], pulled)
                 solved[rows[block]] = moved @ basis.T
     return solved
-
-
-def fit_scale(
-    plays: sparse.csr_matrix,
-    hidden: sparse.csr_matrix,
-    user_factors: Float32s,
-    track_factors: Float32s,
-    prior_means: Float32s,
-    is_cold: Bools,
-    scales: tuple[float, ...] = SCALES,
-    top: int = 20,
-) -> ScaleChoice:
-    """Choose the scale with which new tracks find their place among known ones, on tracks whose plays were hidden.
-
-    Parameters
-    ----------
-    plays : csr_matrix, shape (n_users, n_tracks)
-        What the factors were fitted on; left out of the lists. Holds nothing of the tracks in `is_cold`.
-    hidden : csr_matrix, shape (n_users, n_tracks)
-        Plays to find: all of the cold tracks', some of the known ones'.
-    user_factors : ndarray, shape (n_users, d), float32
-    track_factors : ndarray, shape (n_tracks, d), float32
-        Of known tracks; rows of cold ones are not looked at.
-    prior_means : ndarray, shape (n_tracks, d), float32
-        Of cold tracks; other rows are not looked at.
-    is_cold : ndarray, shape (n_tracks,), bool
-    scales : tuple of float
-    top : int
-        Length of the lists.
-
-    Returns
-    -------
-    ScaleChoice
-        The scale with the best NDCG over all hidden plays; the smaller of two that are equal.
-
-    Raises
-    ------
-    DataError
-        If no play is hidden.
-    """
-    users = np.flatnonzero(np.diff(sparse.csr_matrix(hidden).indptr))
-    if len(users) == 0:
-        raise DataError(
-            "a scale cannot be chosen: no play is hidden to be found; hide some plays of known and new tracks"
-        )
-    heard, wanted = plays[users] > 0, (hidden[users] > 0).toarray()
-    known = user_factors[users] @ np.where(is_cold[:, None], np.float32(0), track_factors).T
-    new = user_factors[users] @ np.where(is_cold[:, None], prior_means, np.float32(0)).T
-    tried = []
-    for scale in scales:
-        scores = known + np.float32(scale) * new
-        scores[heard.nonzero()] = -np.inf
-        best = np.argsort(-scores, axis=1, kind="stable")[:, :top]
-        parts = [_ndcg(best, wanted & part) for part in (np.ones_like(is_cold), ~is_cold, is_cold)]
-        tried.append((scale, parts[0], parts[1], parts[2]))
-    return ScaleChoice(max(tried, key=lambda found: (found[1], -found[0]))[0], tuple(tried))
-
-
-def with_scale(config: PosteriorConfig, choice: ScaleChoice) -> PosteriorConfig:
-    """Return the config with the scale that was chosen."""
-    return replace(config, scale=choice.scale)
 
 
 def _diagonals(
@@ -222,8 +154,7 @@ def _diagonals(
 
 
 def _solve_block(listeners: Floats, diagonals: Floats, right: Floats) -> Floats:
-    """Solve ``(diag + sum x x') y = right + sum x`` for b tracks; listeners (b, n, d), the others (b, d)."""
-    right = right + listeners.sum(axis=1)
+    """Solve ``(diag + sum x x') y = right`` for b tracks; listeners (b, n, d), the others (b, d)."""
     n, d = listeners.shape[1:]
     if n >= d:
         A = listeners.transpose(0, 2, 1) @ listeners
@@ -234,16 +165,3 @@ def _solve_block(listeners: Floats, diagonals: Floats, right: Floats) -> Floats:
     inner[:, np.arange(n), np.arange(n)] += 1
     weights = np.linalg.solve(inner, np.einsum("bnd,bd->bn", scaled, right)[:, :, None])
     return np.asarray(right / diagonals - (scaled * weights).sum(axis=1))
-
-
-def _indices(matrix: sparse.csr_matrix, row: int) -> npt.NDArray[np.integer]:
-    return np.asarray(matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]])
-
-
-def _ndcg(best: npt.NDArray[np.integer], wanted: Bools) -> float:
-    """Mean NDCG of the lists `best` (n, k) over users who want anything; 0 if nobody does."""
-    counts = wanted.sum(axis=1)
-    discounts = 1 / np.log2(np.arange(best.shape[1]) + 2)
-    ideal = np.concatenate([[0], np.cumsum(discounts)])[np.minimum(counts, best.shape[1])]
-    gained = (np.take_along_axis(wanted, best, axis=1) * discounts).sum(axis=1)
-    return float((gained[counts > 0] / ideal[counts > 0]).mean()) if (counts > 0).any() else 0.0

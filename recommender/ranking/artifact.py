@@ -18,6 +18,7 @@ from recommender.errors import ArtifactError, ConfigError, DataError, ModelError
 from recommender.models.als import AlsConfig
 from recommender.models.cold_start import PosteriorConfig, Prior, PriorConfig
 from recommender.models.factors import Factors
+from recommender.models.neighbours import NeighboursConfig
 from recommender.ranking.model import Blend, HybridModel, RankerConfig, Standards
 from recommender.ranking.sound import Sound
 
@@ -47,7 +48,7 @@ def save_hybrid(path: Path, model: HybridModel, version: str) -> None:
         "posterior_factors": model.posterior_factors,
         "prior_means": model.prior_means,
     }
-    for name, matrix in (("plays", model.plays), ("heard", model.heard)):
+    for name, matrix in (("plays", model.plays), ("heard", model.heard), ("neighbours", model.neighbours)):
         arrays |= {f"{name}.{part}": getattr(matrix, part) for part in ("indptr", "indices", "data")}
     arrays |= {f"standards.{name}": getattr(model.standards, name) for name in _STANDARDS}
     settings: dict[str, Any] = {
@@ -99,10 +100,12 @@ def load_hybrid(path: Path, version: str | None) -> HybridModel:
 def _put_together(
     catalog: Catalog, users: Vocabulary, arrays: dict[str, Array], settings: dict[str, Any]
 ) -> HybridModel:
-    shape = (len(users), len(catalog))
+    n_tracks = len(catalog)
     matrices = {
-        name: sparse.csr_matrix(tuple(arrays[f"{name}.{part}"] for part in ("data", "indices", "indptr")), shape)
-        for name in ("plays", "heard")
+        name: sparse.csr_matrix(
+            tuple(arrays[f"{name}.{part}"] for part in ("data", "indices", "indptr")), (n_rows, n_tracks)
+        )
+        for name, n_rows in (("plays", len(users)), ("heard", len(users)), ("neighbours", n_tracks))
     }
     sound = None
     if settings["sound_version"] is not None:
@@ -117,6 +120,7 @@ def _put_together(
         factors=Factors(
             users, catalog.tracks, arrays["user_factors"], arrays["track_factors"], AlsConfig(**settings["als"])
         ),
+        neighbours=matrices["neighbours"],
         posterior_factors=arrays["posterior_factors"],
         prior=_build_prior(arrays, settings["prior"]),
         prior_means=arrays["prior_means"],
@@ -134,6 +138,7 @@ def _put_together(
                 config
                 | {
                     "als": AlsConfig(**config["als"]),
+                    "neighbours": NeighboursConfig(**config["neighbours"]),
                     "prior": PriorConfig(**config["prior"]),
                     "posterior": PosteriorConfig(**config["posterior"]),
                 }

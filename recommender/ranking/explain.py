@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from recommender.models.als import play_confidence
 from recommender.ranking.model import Float32s, HybridModel
 from recommender.ranking.recommendation import RankedList, Recommendation, Source
-from recommender.ranking.scoring import check_block, play_weight, score_parts, sources_of, user_vectors
+from recommender.ranking.scoring import PARTS, check_block, play_weight, score_parts, sources_of, user_vectors
 from recommender.ranking.sound import SimilarTrack, query_of_row, similar_tracks
 from recommender.ranking.taste import binary, taste_system, tastes_of
 
@@ -26,7 +27,7 @@ class Explanation:
     score : float
         The sum of `parts`.
     parts : dict of str to float
-        ``cf``, ``content``, ``popularity``: what each added to the score.
+        ``factors``, ``neighbours``, ``content``, ``popularity``: what each added to the score.
     source : str
     reason : str
     taste_weight : float
@@ -77,10 +78,10 @@ def explain(model: HybridModel, plays: sparse.csr_matrix, track_row: int, neighb
     """
     check_block(model, plays, None)
     presence = binary(plays)
-    tastes = tastes_of(model, presence)
+    tastes = tastes_of(model, plays)
     users = user_vectors(tastes, model.standards, model.blend)
-    parts = score_parts(model, users.vectors[0], np.array([track_row]))
-    contributions = contributions_to(model, presence.indices, np.array([track_row]))[0]
+    parts = score_parts(model, users, 0, np.array([track_row]))
+    contributions = contributions_to(model, plays, np.array([track_row]))[0]
     order = np.argsort(-contributions, kind="stable")
     sounds_like: list[SimilarTrack] = []
     if model.sound is not None and model.has_vector[track_row]:
@@ -93,9 +94,9 @@ def explain(model: HybridModel, plays: sparse.csr_matrix, track_row: int, neighb
     return Explanation(
         track_row=int(track_row),
         score=float(listed.scores[0]),
-        parts=dict(zip(("cf", "content", "popularity"), map(float, parts[0]), strict=True)),
+        parts=dict(zip(PARTS, map(float, parts[0]), strict=True)),
         source=listed.sources[0],
-        reason=reasons_for(model, presence, listed)[0],
+        reason=reasons_for(model, plays, listed)[0],
         taste_weight=float(users.taste_weight[0]),
         play_weight=float(play_weight(model)[track_row]),
         user_plays=int(tastes.known_plays[0]),
@@ -108,28 +109,31 @@ def explain(model: HybridModel, plays: sparse.csr_matrix, track_row: int, neighb
 
 
 def contributions_to(
-    model: HybridModel, played_rows: npt.NDArray[np.integer], track_rows: npt.NDArray[np.integer]
+    model: HybridModel, plays: sparse.csr_matrix, track_rows: npt.NDArray[np.integer]
 ) -> npt.NDArray[np.float64]:
-    """Split CF scores among the plays that they come from.
+    """Split the factors' scores among the plays that they come from.
 
     Parameters
     ----------
     model : HybridModel
-    played_rows : ndarray, shape (m,), int
+    plays : csr_matrix, shape (1, n_tracks)
+        m of them above 0.
     track_rows : ndarray, shape (k,), int
 
     Returns
     -------
     ndarray, shape (k, m), float64
-        Rows add up to the dot products of the user's folded-in factors and the tracks' posterior factors.
+        In the order of the columns of `plays`. Rows add up to the dot products of the user's folded-in factors and the
+        tracks' posterior factors.
 
     Notes
     -----
-    ``x = A^-1 sum_j y_j``, so ``y_i . x = sum_j y_i' A^-1 y_j``; section 5 of Hu, Koren & Volinsky, ICDM 2008.
+    ``x = A^-1 sum_j w_j y_j``, so ``y_i . x = sum_j w_j y_i' A^-1 y_j``; section 5 of Hu, Koren & Volinsky, ICDM 2008.
     """
-    if len(played_rows) == 0 or not model.knows_plays:
-        return np.zeros((len(track_rows), len(played_rows)))
-    matrix, played = taste_system(model, played_rows)
+    confidence = play_confidence(plays, model.factors.config.play_emphasis)
+    if confidence.nnz == 0 or not model.knows_plays:
+        return np.zeros((len(track_rows), confidence.nnz))
+    matrix, played = taste_system(model, confidence.indices, confidence.data)
     shares: npt.NDArray[np.float64] = model.posterior_factors[track_rows] @ np.linalg.solve(matrix, played.T)
     return shares
 
@@ -151,7 +155,7 @@ def reasons_for(model: HybridModel, plays: sparse.csr_matrix, ranked: RankedList
         how many listeners a popular one has.
     """
     played_rows = binary(plays).indices
-    contributions = contributions_to(model, played_rows, ranked.track_rows)
+    contributions = contributions_to(model, plays, ranked.track_rows)
     alike = model.sound_vectors[ranked.track_rows] @ model.sound_vectors[played_rows].T
     alike[:, ~model.has_vector[played_rows]] = -np.inf
     alike[ranked.track_rows[:, None] == played_rows[None, :]] = -np.inf

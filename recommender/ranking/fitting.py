@@ -12,9 +12,11 @@ from recommender.data.embeddings import Embeddings
 from recommender.data.interactions import Interactions
 from recommender.data.progress import Progress, silent
 from recommender.errors import DataError
-from recommender.models.als import AlsConfig, fit_als
-from recommender.models.cold_start import PosteriorConfig, fit_prior_and_left_out
+from recommender.models.als import AlsConfig, fit_als, play_confidence
+from recommender.models.cold_start import PosteriorConfig, fit_prior_and_left_out, smooth_track_factors
 from recommender.models.factors import Factors
+from recommender.models.neighbours import fit_neighbours
+from recommender.ranking.als_search import search_als
 from recommender.ranking.model import Blend, HybridModel, RankerConfig, known_artists
 from recommender.ranking.scoring import measure_standards
 from recommender.ranking.search import choose_blend, choose_posterior, set_trial, solve_posterior
@@ -35,7 +37,7 @@ def fit_hybrid(
     split_embeddings: Embeddings | None = None,
     progress: Progress | None = None,
 ) -> HybridModel:
-    """Fit ALS, the prior, the posterior and the blend.
+    """Search for the strength of ALS, and fit it, the prior, the posterior and the blend.
 
     Parameters
     ----------
@@ -73,6 +75,7 @@ def fit_hybrid(
         has_vector = embeddings.tracks.known(catalog.tracks) if embeddings else np.zeros(len(catalog), dtype=bool)
         split = validation_split(interactions, has_vector, config.seed, config.cold_share, config.held_out_share)
     blend, posterior, found = Blend(), config.posterior, _nothing_to_validate()
+    als, found_als = config.als, None
     if split.train.to_csr().nnz and len(split.held_out):
         inner_embeddings = split_embeddings if split_embeddings is not None else embeddings
         # a track without plays and without sound can be in nobody's list: the search does without
@@ -81,15 +84,17 @@ def fit_hybrid(
             known |= inner_embeddings.tracks.known(catalog.tracks)
         inner_catalog = catalog.select(np.flatnonzero(known))
         split = narrow(split, inner_catalog.tracks)
-        inner_factors = fit_als(split.train, config.als, lambda done, _: report(done, total))
+        if config.search_als:
+            als, found_als = search_als(split, config)
+        inner_factors = fit_als(split.train, als, lambda done, _: report(done, total))
         inner = assemble(inner_catalog, split.train, inner_embeddings, inner_factors, config)
         posterior, found_posterior = choose_posterior(set_trial(inner, split, config))
         if inner.prior is not None:
             inner = with_posterior(inner, posterior)
         blend, found = choose_blend(set_trial(inner, split, config))
-        found |= {"posterior": found_posterior}
+        found |= {"posterior": found_posterior, "als": found_als}
     report(config.als.iterations, total)
-    factors = fit_als(interactions, config.als, lambda done, _: report(config.als.iterations + done, total))
+    factors = fit_als(interactions, als, lambda done, _: report(config.als.iterations + done, total))
     model = assemble(catalog, interactions, embeddings, factors, replace(config, posterior=posterior), blend)
     return replace(model, config=config, validation=found)
 
@@ -104,6 +109,7 @@ def assemble(
 ) -> HybridModel:
     """Put a model together from fitted factors: prior, posterior and standards follow from them."""
     evidence = interactions.track_evidence().astype(np.float32)
+    confidence = play_confidence(interactions.to_csr(), factors.config.play_emphasis)
     prior, means = None, np.zeros((len(catalog), factors.dim), dtype=np.float32)
     sound = place_sound(embeddings, catalog.tracks) if embeddings is not None else None
     has_vector = sound.has_vector if sound is not None else np.zeros(len(catalog), dtype=bool)
@@ -112,7 +118,7 @@ def assemble(
         # tracks with plays get the prediction of a fit without them: their plays count once, in the posterior
         prior, means[has_vector] = fit_prior_and_left_out(
             raw[has_vector],
-            factors.track_factors[has_vector],
+            smooth_track_factors(confidence, factors.user_factors, factors.config)[has_vector],
             evidence[has_vector],
             config.prior,
             known_artists(catalog)[has_vector],
@@ -124,6 +130,7 @@ def assemble(
         heard=interactions.heard(),
         evidence=evidence,
         factors=factors,
+        neighbours=fit_neighbours(confidence, config.neighbours),
         posterior_factors=factors.track_factors,
         prior=prior,
         prior_means=means,
@@ -148,7 +155,12 @@ def with_posterior(model: HybridModel, posterior: PosteriorConfig) -> HybridMode
     """Solve the posterior factors of all tracks with another config, and measure the standards again."""
     solved = solve_posterior(model, posterior)
     standards = measure_standards(
-        model.factors, solved, model.evidence, model.prior_means, model.sound_vectors, model.has_vector
+        model.factors,
+        solved,
+        model.evidence,
+        model.prior_means,
+        model.sound_vectors,
+        model.has_vector,
     )
     return replace(model, posterior_factors=solved, posterior=posterior, standards=standards)
 

@@ -14,11 +14,12 @@ from recommender.data.embeddings import Embeddings
 from recommender.data.interactions import Interactions
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import DataError, VersionError
+from recommender.models.als import play_confidence
 from recommender.models.cold_start import posterior_track_factors, predict_prior
 from recommender.models.factors import Factors
 from recommender.ranking.model import Float32s, HybridModel, known_artists
 from recommender.ranking.sound import place_clips, to_unit
-from recommender.ranking.taste import binary, fold_in
+from recommender.ranking.taste import fold_in
 
 
 def with_live_plays(model: HybridModel, plays: Interactions) -> HybridModel:
@@ -55,14 +56,15 @@ def with_live_plays(model: HybridModel, plays: Interactions) -> HybridModel:
     all_heard.data[:] = 1
     touched_tracks = np.unique(plays.track_rows)
     touched_users = np.unique(rows[plays.user_rows])
-    columns = binary(all_plays[:, touched_tracks])
+    columns = _confidence_in(all_plays, touched_tracks, model.factors.config.play_emphasis)
     evidence = model.evidence.copy()
     evidence[touched_tracks] = np.bincount(columns.indices, minlength=len(touched_tracks))
     user_factors = np.zeros((len(users), model.factors.dim), dtype=np.float32)
     user_factors[: len(model.users)] = model.factors.user_factors
     # new tracks count by their sound here, not by what live plays made of them: the same plays give the same answer
     by_sound = replace(model, posterior_factors=model.prior_means * np.float32(model.posterior.scale))
-    user_factors[touched_users] = fold_in(by_sound, binary(all_plays[touched_users]))
+    emphasis = model.factors.config.play_emphasis
+    user_factors[touched_users] = fold_in(by_sound, play_confidence(all_plays[touched_users], emphasis))
     posterior_factors = model.posterior_factors
     if model.knows_plays:
         posterior_factors = posterior_factors.copy()
@@ -152,6 +154,7 @@ def with_new_tracks(model: HybridModel, new: Catalog, embeddings: Embeddings | N
         heard=_wider(model.heard, count),
         evidence=np.r_[model.evidence, np.zeros(count, dtype=np.float32)],
         factors=factors,
+        neighbours=_wider(_taller(model.neighbours, len(catalog)), count),
         posterior_factors=np.vstack([model.posterior_factors, means * np.float32(model.posterior.scale)]),
         prior_means=np.vstack([model.prior_means, means]),
         sound=sound,
@@ -162,14 +165,23 @@ def _add(
     matrix: sparse.csr_matrix, more: sparse.csr_matrix, rows: npt.NDArray[np.integer], shape: tuple[int, int]
 ) -> sparse.csr_matrix:
     """Add the rows of `more` to the given rows of `matrix`, grown to `shape`."""
-    grown = sparse.csr_matrix(
-        (matrix.data, matrix.indices, np.r_[matrix.indptr, np.full(shape[0] - matrix.shape[0], matrix.indptr[-1])]),
-        shape,
-    )
+    grown = _taller(matrix, shape[0])
     entries = more.tocoo()
     total = grown + sparse.csr_matrix((entries.data, (rows[entries.row], entries.col)), shape=shape, dtype=np.float32)
     total.sort_indices()
     return sparse.csr_matrix(total)
+
+
+def _confidence_in(plays: sparse.csr_matrix, track_rows: npt.NDArray[np.integer], emphasis: float) -> sparse.csr_matrix:
+    """Return the weights of all plays of some tracks, (n_users, n); a user's depend on all that the user played."""
+    users = np.unique(plays[:, track_rows].nonzero()[0])
+    mine = play_confidence(plays[users], emphasis)[:, track_rows].tocoo()
+    return sparse.csr_matrix((mine.data, (users[mine.row], mine.col)), shape=(plays.shape[0], len(track_rows)))
+
+
+def _taller(matrix: sparse.csr_matrix, n_rows: int) -> sparse.csr_matrix:
+    more = np.full(n_rows - matrix.shape[0], matrix.indptr[-1], dtype=matrix.indptr.dtype)
+    return sparse.csr_matrix((matrix.data, matrix.indices, np.r_[matrix.indptr, more]), (n_rows, matrix.shape[1]))
 
 
 def _wider(matrix: sparse.csr_matrix, count: int) -> sparse.csr_matrix:

@@ -13,9 +13,10 @@ from scipy import sparse
 from recommender.data.catalog import Catalog
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import ConfigError, ModelError
-from recommender.models.als import AlsConfig
+from recommender.models.als import AlsConfig, play_confidence
 from recommender.models.cold_start import UNKNOWN_ARTIST, PosteriorConfig, Prior, PriorConfig
 from recommender.models.factors import Factors
+from recommender.models.neighbours import NeighboursConfig
 from recommender.ranking.sound import Sound
 
 Float32s = npt.NDArray[np.float32]
@@ -27,7 +28,7 @@ class RankerConfig:
 
     Parameters
     ----------
-    als, prior, posterior
+    als, neighbours, prior, posterior
         Configs of the models underneath. The scale of `posterior` is where the search starts, not where it ends.
     cold_share : float
         Share of the played, embedded tracks that the inner validation hides as a whole, to stand for new tracks.
@@ -35,6 +36,8 @@ class RankerConfig:
         Share of each user's remaining plays that it hides.
     validation_users : int
         At most so many users are ranked while parameters are chosen.
+    search_als : bool
+        Whether the two weights of `als` are searched for, from its own on, on plays that are held out.
     warm_loss : float
         Most that the blend may lose of pure CF's NDCG on known tracks, as a share of it.
     validation_top : int
@@ -43,11 +46,13 @@ class RankerConfig:
     """
 
     als: AlsConfig = field(default_factory=AlsConfig)
+    neighbours: NeighboursConfig = field(default_factory=NeighboursConfig)
     prior: PriorConfig = field(default_factory=PriorConfig)
     posterior: PosteriorConfig = field(default_factory=PosteriorConfig)
     cold_share: float = 0.12
     held_out_share: float = 0.1
-    validation_users: int = 800
+    validation_users: int = 2000
+    search_als: bool = True
     warm_loss: float = 0.01
     validation_top: int = 20
     seed: int = 0
@@ -67,7 +72,8 @@ class Blend:
     For a user with m known plays and a track with n listeners, all parts standardised per user::
 
         w = n / (n + track_half)                           1 for a track without an embedding
-        v = m / (m + user_half)                            0 for a user without plays
+        v = m^2 / (m^2 + user_half^2)                      0 for a user without plays
+        cf = (1 - neighbour_share) factors + neighbour_share neighbours
         score = v (w cf + (1 - w) (content_gain content + content_offset)) + (1 - v) popularity
 
     Parameters
@@ -76,6 +82,8 @@ class Blend:
         Listeners at which a track's plays weigh as much as its sound.
     user_half : float >= 0
         Plays at which a user's taste weighs as much as popularity.
+    neighbour_share : float in [0, 1]
+        Share of the CF score that comes from `recommender.models.neighbours`.
     prior_share : float in [0, 1]
         Share of the content score that comes from the predicted factors; the rest is likeness to the user's plays.
     content_gain : float
@@ -86,6 +94,7 @@ class Blend:
 
     track_half: float = 3.0
     user_half: float = 0.5
+    neighbour_share: float = 0.15
     prior_share: float = 0.5
     content_gain: float = 1.0
     content_offset: float = 0.0
@@ -133,6 +142,8 @@ class HybridModel:
         Users who played the track.
     factors : Factors
         ALS; one column of zeros without plays.
+    neighbours : csr_matrix, shape (n_tracks, n_tracks), float32
+        What a play of the row's track says for the column's.
     posterior_factors : ndarray, shape (n_tracks, d), float32
         Track factors that recommendations are made with.
     prior : Prior or None
@@ -157,6 +168,7 @@ class HybridModel:
     heard: sparse.csr_matrix
     evidence: Float32s
     factors: Factors
+    neighbours: sparse.csr_matrix
     posterior_factors: Float32s
     prior: Prior | None
     prior_means: Float32s
@@ -171,7 +183,12 @@ class HybridModel:
         n_tracks, shape = len(self.catalog), (len(self.users), len(self.catalog))
         if self.plays.shape != shape or self.heard.shape != shape:
             raise ModelError(f"plays {self.plays.shape} and heard {self.heard.shape} do not fit users x tracks {shape}")
-        lengths = {len(self.evidence), len(self.posterior_factors), len(self.prior_means)}
+        lengths = {
+            len(self.evidence),
+            len(self.posterior_factors),
+            len(self.prior_means),
+            *self.neighbours.shape,
+        }
         if lengths != {n_tracks} or (self.sound is not None and len(self.sound.vectors) != n_tracks):
             raise ModelError(f"per-track arrays of {sorted(lengths)} rows do not fit a catalog of {n_tracks} tracks")
 
@@ -184,6 +201,11 @@ class HybridModel:
     def knows_plays(self) -> bool:
         """Whether there were plays to fit factors on."""
         return bool(self.factors.track_factors.any())
+
+    @cached_property
+    def confidence(self) -> sparse.csr_matrix:
+        """The weights of the plays, shape (n_users, n_tracks)."""
+        return play_confidence(self.plays, self.factors.config.play_emphasis)
 
     @property
     def sound_vectors(self) -> Float32s:

@@ -16,7 +16,15 @@ from recommender.ranking.fitting import fit_hybrid
 from recommender.ranking.live import with_live_plays, with_new_tracks
 from recommender.ranking.model import Blend, Float32s, HybridModel, RankerConfig
 from recommender.ranking.recommendation import RankedList, Recommendation, RecommendOptions, Source
-from recommender.ranking.scoring import check_block, score_parts, score_users, sources_of, user_vectors
+from recommender.ranking.scoring import (
+    UserVectors,
+    check_block,
+    score_block,
+    score_parts,
+    score_users,
+    sources_of,
+    user_vectors,
+)
 from recommender.ranking.sound import SimilarTrack, SoundQuery, query_of_row, query_of_vector, similar_tracks
 from recommender.ranking.taste import tastes_of
 from recommender.ranking.validation import ValidationSplit, validation_split
@@ -89,25 +97,26 @@ def recommend(
     options = options or RecommendOptions()
     check_block(model, plays, heard)
     candidates = _candidates(model, options.candidate_rows)
-    index = model.track_index if len(candidates) == len(model.catalog) else model.track_index[candidates]
+    everything = len(candidates) == len(model.catalog)
     size = max(1, BLOCK_BYTES // (4 * max(1, len(candidates))))
     plays, heard = sparse.csr_matrix(plays), sparse.csr_matrix(heard)
     report, lists = progress or silent, []
     for start in range(0, plays.shape[0], size):
         block = plays[start : start + size]
-        users = user_vectors(tastes_of(model, block), model.standards, model.blend).vectors
-        scores = users @ index.T
+        users = user_vectors(tastes_of(model, block), model.standards, model.blend)
+        scores = score_block(model, users, None if everything else candidates)
         if not options.include_heard:
             mine = heard[start : start + size]
-            leave_out(scores, mine if len(candidates) == len(model.catalog) else mine[:, candidates])
-        lists += [_one_list(model, user, row, candidates, options) for user, row in zip(users, scores, strict=True)]
+            leave_out(scores, mine if everything else mine[:, candidates])
+        lists += [_one_list(model, users, user, row, candidates, options) for user, row in enumerate(scores)]
         report(len(lists), plays.shape[0])
     return lists
 
 
 def _one_list(
     model: HybridModel,
-    user: Float32s,
+    users: UserVectors,
+    user: int,
     scores: Float32s,
     candidates: npt.NDArray[np.int32],
     options: RecommendOptions,
@@ -121,7 +130,7 @@ def _one_list(
             break
         pool = len(scores)
     rows = candidates[kept]
-    return RankedList(rows, scores[kept], sources_of(score_parts(model, user, rows)))
+    return RankedList(rows, scores[kept], sources_of(score_parts(model, users, user, rows)))
 
 
 def _candidates(model: HybridModel, rows: npt.NDArray[np.int32] | None) -> npt.NDArray[np.int32]:

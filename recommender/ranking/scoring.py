@@ -1,7 +1,8 @@
-"""The score of every track for a user, as one inner product.
+"""The score of every track for a user: one inner product, and a few entries for the neighbours of what they played.
 
-Standardising a user's scores needs their mean and spread over tracks. All parts are linear in the track's vectors, so
-both follow from the tracks' mean and covariance (`Standards`), and the whole blend is ``user vector . track vector``.
+Standardising a user's scores needs their mean and spread over tracks. All parts but one are linear in the track's
+vectors, so both follow from the tracks' mean and covariance (`Standards`), and their blend is ``user vector . track
+vector``. Neighbours are sparse: their mean goes into the inner product, and what is not 0 is added where it stands.
 Every track is a candidate, each block of users costs one matrix product, and the parts of a score add up exactly.
 """
 
@@ -20,8 +21,8 @@ from recommender.ranking.model import Blend, Float32s, HybridModel, Standards
 from recommender.ranking.recommendation import SOURCES, Source
 from recommender.ranking.taste import Taste, tastes_of
 
-N_PARTS = 3
-"""CF, content, popularity: the order of `score_parts` and of the first of `SOURCES`."""
+PARTS = ("factors", "neighbours", "content", "popularity")
+"""The order of `score_parts`; the first two are CF."""
 
 ONE_SIDED = 2 / 3
 """Share of what speaks for a track from which on one part alone is named as its source."""
@@ -35,11 +36,14 @@ class UserVectors:
     ----------
     vectors : ndarray, shape (n_users, width), float32
         Columns as in `track_vectors`.
+    neighbours : csr_matrix, shape (n_users, n_tracks), float32
+        What is added to it, in a track with ``w = 1``.
     taste_weight : ndarray, shape (n_users,), float32
         v of `Blend`: 0 means that popularity decides alone.
     """
 
     vectors: Float32s
+    neighbours: sparse.csr_matrix
     taste_weight: Float32s
 
 
@@ -101,8 +105,11 @@ def track_vectors(model: HybridModel) -> Float32s:
 
 def user_vectors(tastes: Taste, standards: Standards, blend: Blend) -> UserVectors:
     """Return the users' side of the inner product, from their tastes."""
-    v = np.where(tastes.known_plays > 0, tastes.known_plays / (tastes.known_plays + blend.user_half + 1e-12), 0.0)
+    squares = tastes.known_plays.astype(np.float64) ** 2
+    v = np.where(squares > 0, squares / (squares + blend.user_half**2 + 1e-12), 0.0)
     cf, cf_mean = _standardise(tastes.factors, standards.cf_mean, standards.cf_covariance)
+    near, near_mean = _standardise_sparse(tastes.neighbours, standards.n_known_tracks)
+    near_share = np.where(np.diff(near.indptr) > 0, blend.neighbour_share, 0)
     d = tastes.factors.shape[1]
     # each half is brought to unit spread before the two are mixed, and the mix once more
     likeness = np.zeros((len(v), len(standards.content_mean)))
@@ -115,14 +122,15 @@ def user_vectors(tastes: Taste, standards: Standards, blend: Blend) -> UserVecto
     gain = blend.content_gain
     vectors = np.hstack(
         [
-            v[:, None] * cf,
-            (-v * cf_mean)[:, None],
+            (v * (1 - near_share))[:, None] * cf,
+            (-v * ((1 - near_share) * cf_mean + near_share * near_mean))[:, None],
             (v * gain)[:, None] * content,
             (v * (blend.content_offset - gain * content_mean))[:, None],
             (1 - v)[:, None],
         ]
     )
-    return UserVectors(vectors.astype(np.float32), v.astype(np.float32))
+    neighbours = sparse.csr_matrix(sparse.diags(v * near_share) @ near, dtype=np.float32)
+    return UserVectors(vectors.astype(np.float32), neighbours, v.astype(np.float32))
 
 
 def score_users(model: HybridModel, plays: sparse.csr_matrix, heard: sparse.csr_matrix | None = None) -> Float32s:
@@ -147,33 +155,59 @@ def score_users(model: HybridModel, plays: sparse.csr_matrix, heard: sparse.csr_
     """
     check_block(model, plays, heard)
     users = user_vectors(tastes_of(model, plays), model.standards, model.blend)
-    scores = users.vectors @ model.track_index.T
+    scores = score_block(model, users)
     if heard is not None:
         leave_out(scores, heard)
     return np.asarray(scores, dtype=np.float32)
 
 
-def score_parts(
-    model: HybridModel, user_vector: Float32s, track_rows: npt.NDArray[np.integer]
-) -> npt.NDArray[np.float32]:
-    """Split scores into the parts of CF, content and popularity.
+def score_block(model: HybridModel, users: UserVectors, track_rows: npt.NDArray[np.integer] | None = None) -> Float32s:
+    """Score tracks for a block of users.
 
     Parameters
     ----------
     model : HybridModel
-    user_vector : ndarray, shape (width,), float32
-        A row of `UserVectors.vectors`.
+    users : UserVectors
+        Of b users.
+    track_rows : ndarray, shape (k,), int, optional
+        Ascending; all of them by default.
+
+    Returns
+    -------
+    ndarray, shape (b, k or n_tracks), float32
+    """
+    index, near, weight = model.track_index, users.neighbours, model.track_index[:, model.factors.dim]
+    if track_rows is not None:
+        index, near, weight = index[track_rows], near[:, track_rows], weight[track_rows]
+    scores: Float32s = users.vectors @ index.T
+    rows = np.repeat(np.arange(near.shape[0]), np.diff(near.indptr))
+    scores[rows, near.indices] += near.data * weight[near.indices]
+    return scores
+
+
+def score_parts(model: HybridModel, users: UserVectors, user: int, track_rows: npt.NDArray[np.integer]) -> Float32s:
+    """Split one user's scores into their parts.
+
+    Parameters
+    ----------
+    model : HybridModel
+    users : UserVectors
+    user : int
+        The row in `users`.
     track_rows : ndarray, shape (k,), int
 
     Returns
     -------
-    ndarray, shape (k, 3), float32
-        Rows add up to the scores.
+    ndarray, shape (k, 4), float32
+        Columns as in `PARTS`; rows add up to the scores. Where neighbours know nothing of a track their part is 0, what
+        that means beside the user's other neighbours being counted with the factors.
     """
     d = model.posterior_factors.shape[1]
-    tracks = model.track_index[track_rows]
+    tracks, vector = model.track_index[track_rows], users.vectors[user]
     cuts = (slice(0, d + 1), slice(d + 1, tracks.shape[1] - 1), slice(tracks.shape[1] - 1, None))
-    return np.stack([tracks[:, cut] @ user_vector[cut] for cut in cuts], axis=1)
+    factors, content, popularity = (tracks[:, cut] @ vector[cut] for cut in cuts)
+    near = users.neighbours[user].toarray()[0, track_rows] * tracks[:, d]
+    return np.stack([factors, near, content, popularity], axis=1)
 
 
 def check_block(model: HybridModel, plays: sparse.csr_matrix, heard: sparse.csr_matrix | None) -> None:
@@ -211,10 +245,21 @@ def _standardise(
     return scaled, scaled @ mean
 
 
+def _standardise_sparse(scores: sparse.csr_matrix, n_tracks: int) -> tuple[sparse.csr_matrix, npt.NDArray[np.float64]]:
+    """Scale sparse scores to standard deviation 1 over `n_tracks` tracks; also return their means."""
+    n = max(1, n_tracks)
+    means = np.asarray(scores.sum(axis=1), dtype=np.float64).ravel() / n
+    squares = np.asarray(scores.multiply(scores).sum(axis=1), dtype=np.float64).ravel() / n
+    spread = np.sqrt(np.maximum(squares - means**2, 0))
+    factor = np.divide(1, spread, where=spread > 1e-12, out=np.zeros_like(spread))
+    return sparse.csr_matrix(sparse.diags(factor) @ scores), means * factor
+
+
 def sources_of(parts: npt.NDArray[np.float32]) -> tuple[Source, ...]:
-    """Name who put each track there, from `score_parts` (k, 3): the part that has most of what speaks for it."""
-    for_it = np.maximum(parts, 0)
-    for_it = np.where(for_it.any(axis=1, keepdims=True), for_it, np.abs(parts))
+    """Name who put each track there, from `score_parts` (k, 4): the part that has most of what speaks for it."""
+    by_source = np.column_stack([parts[:, 0] + parts[:, 1], parts[:, 2:]])
+    for_it = np.maximum(by_source, 0)
+    for_it = np.where(for_it.any(axis=1, keepdims=True), for_it, np.abs(by_source))
     total = for_it.sum(axis=1)
     one_sided = for_it.max(axis=1, initial=0) >= ONE_SIDED * total
     return tuple(

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from recommender.models.als import only_positive
 from recommender.models.cold_start import PosteriorConfig, posterior_track_factors
 from recommender.ranking.measure import Group, Lists, best_of, ndcg, ndcg_of
 from recommender.ranking.model import Blend, Float32s, HybridModel, RankerConfig
@@ -24,14 +25,15 @@ from recommender.ranking.scoring import play_weight, user_vectors
 from recommender.ranking.taste import Taste, binary, tastes_of
 from recommender.ranking.validation import ValidationSplit
 
-PRIOR_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+PRIOR_SHARES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
 TRACK_HALVES = (0.3, 1.0, 3.0, 10.0)
 GAINS = (0.5, 0.75, 1.0, 1.5, 2.0)
 OFFSETS = (-1.0, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
+NEIGHBOUR_SHARES = (0.0, 0.08, 0.15, 0.25)
 USER_HALVES = (0.0, 0.3, 1.0, 3.0)
 FEW_PLAYS = (1, 3)
 SCALES = (0.5, 1.0, 2.0)
-EXPOSURE_HALVES = (0.0, 5.0, 20.0, 100.0, 500.0)
+EXPOSURE_HALVES = (0.0, 5.0, 10.0, 20.0, 40.0)
 REVEALED = (1, 3)
 
 MIXED_LOSS = 0.02
@@ -41,6 +43,9 @@ KINDS: tuple[Group, ...] = ("warm", "cold")
 
 FINALISTS = 5
 """So many pairs of gain and offset, the best on mixed lists, are tried with each of `TRACK_HALVES`."""
+
+WORTH = 1.02
+"""Likeness to what was played must gain this much over the predicted factors alone to be mixed in: less is chance."""
 
 DEPTH = 50
 """Mixed lists are also judged at this length."""
@@ -103,7 +108,8 @@ def choose_posterior(trial: Trial) -> tuple[PosteriorConfig, dict[str, Any]]:
     least_warm = ndcg(_pure_cf(trial), lists, "warm", "warm", top) * (1 - trial.config.warm_loss)
     rng = np.random.default_rng(trial.config.seed)
     cold_rows = np.flatnonzero(lists.is_cold)
-    revealed = {count: keep_few(trial.cold_plays[:, cold_rows].T.tocsr(), count, rng).T.tocsr() for count in REVEALED}
+    by_track = binary(trial.cold_plays[:, cold_rows].T.tocsr())
+    revealed = {count: keep_few(by_track, count, rng).T.tocsr() for count in REVEALED}
     # users are folded in over what ALS has seen, so the posterior changes nobody's taste here
     tastes = tastes_of(model, trial.plays).factors
     tried = []
@@ -135,7 +141,7 @@ def choose_posterior(trial: Trial) -> tuple[PosteriorConfig, dict[str, Any]]:
 def solve_posterior(model: HybridModel, posterior: PosteriorConfig) -> Float32s:
     """Return the posterior factors of all tracks, shape (n_tracks, d); ALS's own where a track has no embedding."""
     solved = posterior_track_factors(
-        model.plays,
+        model.confidence,
         model.factors.user_factors,
         model.prior_means,
         model.has_vector,
@@ -164,8 +170,15 @@ def choose_blend(trial: Trial) -> tuple[Blend, dict[str, Any]]:
             share: ndcg(_parts(trial, tastes, replace(blend, prior_share=share)).content, lists, "cold", "cold", top)
             for share in PRIOR_SHARES
         }
-        blend = replace(blend, prior_share=max(by_share, key=lambda share: by_share[share]))
+        best_share = max(by_share, key=lambda share: by_share[share])
+        blend = replace(blend, prior_share=best_share if by_share[best_share] > WORTH * by_share[1.0] else 1.0)
         found["cold"] = {"content alone": by_share[0.0], "predicted factors alone": by_share[1.0]}
+    by_neighbours = {
+        share: ndcg(_parts(trial, tastes, replace(blend, neighbour_share=share)).cf, lists, "warm", "warm", top)
+        for share in NEIGHBOUR_SHARES
+    }
+    blend = replace(blend, neighbour_share=max(by_neighbours, key=lambda share: by_neighbours[share]))
+    found["neighbours"] = {str(share): value for share, value in by_neighbours.items()}
     parts = _parts(trial, tastes, blend)
     warm_cf = ndcg(parts.pure_cf, lists, "warm", "warm", top)
     found["warm"] = {"pure CF": warm_cf}
@@ -241,7 +254,7 @@ def _choose_user_half(trial: Trial, tastes: Taste, blend: Blend, warm_cf: float,
 
 def keep_few(plays: sparse.csr_matrix, count: int, rng: np.random.Generator) -> sparse.csr_matrix:
     """Keep `count` random plays of each user, or all where there are fewer."""
-    plays = binary(plays)
+    plays = only_positive(plays)
     users = np.repeat(np.arange(plays.shape[0]), np.diff(plays.indptr))
     order = np.lexsort((rng.random(plays.nnz), users))
     position = np.arange(plays.nnz) - np.repeat(plays.indptr[:-1], np.diff(plays.indptr))
@@ -254,9 +267,10 @@ def _parts(trial: Trial, tastes: Taste, blend: Blend) -> Parts:
     model = trial.model
     d = model.posterior_factors.shape[1]
     plain = replace(blend, user_half=0.0, content_gain=1.0, content_offset=0.0)
-    users = user_vectors(tastes, model.standards, plain).vectors
+    vectors = user_vectors(tastes, model.standards, plain)
+    users = vectors.vectors
     ones = np.ones((len(model.catalog), 1), dtype=np.float32)
-    cf = users[:, : d + 1] @ np.hstack([model.posterior_factors, ones]).T
+    cf = users[:, : d + 1] @ np.hstack([model.posterior_factors, ones]).T + vectors.neighbours.toarray()
     content = users[:, d + 1 : -1] @ np.hstack([model.prior_means, model.sound_vectors, ones]).T
     popularity = model.track_index[:, -1]
     return Parts(cf, content, popularity, _pure_cf(trial))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from recommender.models.als import one_blas_thread, row_ridges
+from recommender.models.als import one_blas_thread, play_confidence, quadratic_weight, row_ridges
 
 if TYPE_CHECKING:
     from recommender.ranking.model import HybridModel
@@ -27,33 +27,43 @@ class Taste:
         Folded in; zeros for a user without known plays.
     sound : ndarray, shape (b, dim), float32
         Mean of the unit sound vectors of the tracks played.
+    neighbours : csr_matrix, shape (b, n_tracks), float32
+        What the plays say for their tracks' neighbours.
     known_plays : ndarray, shape (b,), int64
         Plays of tracks that the model knows something about.
     """
 
     factors: npt.NDArray[np.float32]
     sound: npt.NDArray[np.float32]
+    neighbours: sparse.csr_matrix
     known_plays: npt.NDArray[np.int64]
 
 
 def tastes_of(model: HybridModel, plays: sparse.csr_matrix) -> Taste:
-    """Find users' tastes from their plays (b, n_tracks); how often a track was played does not count."""
+    """Find users' tastes from their plays (b, n_tracks), what they play most first: see `als.play_confidence`."""
     presence = binary(plays)
+    confidence = play_confidence(plays, model.factors.config.play_emphasis)
     informative = (model.has_vector | (model.evidence > 0)).astype(np.float32)
     known_plays = np.rint(presence @ informative).astype(np.int64)
     with_sound = np.maximum(presence @ model.has_vector.astype(np.float32), 1)
     sound = (presence @ model.sound_vectors) / with_sound[:, None]
-    return Taste(fold_in(model, presence), np.asarray(sound, dtype=np.float32), known_plays)
+    neighbours = sparse.csr_matrix(confidence @ model.neighbours, dtype=np.float32)
+    return Taste(
+        fold_in(model, confidence),
+        np.asarray(sound, dtype=np.float32),
+        neighbours,
+        known_plays,
+    )
 
 
-def fold_in(model: HybridModel, presence: sparse.csr_matrix) -> npt.NDArray[np.float32]:
+def fold_in(model: HybridModel, confidence: sparse.csr_matrix) -> npt.NDArray[np.float32]:
     """Solve for users' factors while the tracks' factors stay fixed.
 
     Parameters
     ----------
     model : HybridModel
-    presence : csr_matrix, shape (b, n_tracks)
-        1 for each play.
+    confidence : csr_matrix, shape (b, n_tracks)
+        A weight for each play.
 
     Returns
     -------
@@ -66,24 +76,29 @@ def fold_in(model: HybridModel, presence: sparse.csr_matrix) -> npt.NDArray[np.f
     so that a play of a new track says something; the pull of unobserved scores towards 0 comes from the trained tracks
     alone, so that adding tracks changes nobody's taste.
     """
-    factors = np.zeros((presence.shape[0], model.posterior_factors.shape[1]), dtype=np.float32)
+    factors = np.zeros((confidence.shape[0], model.posterior_factors.shape[1]), dtype=np.float32)
     if not model.knows_plays:
         return factors
     with one_blas_thread():  # the systems are too small to be worth sharing
-        for user in np.flatnonzero(np.diff(presence.indptr)):
-            matrix, played = taste_system(model, _row(presence, int(user)))
+        for user in np.flatnonzero(np.diff(confidence.indptr)):
+            mine = slice(confidence.indptr[user], confidence.indptr[user + 1])
+            matrix, played = taste_system(model, confidence.indices[mine], confidence.data[mine])
             factors[user] = np.linalg.solve(matrix, played.sum(axis=0))
     return factors
 
 
-def taste_system(model: HybridModel, track_rows: npt.NDArray[np.integer]) -> tuple[Float64s, Float64s]:
-    """Return the matrix A and the factors Y of the plays, of which a user's factors are ``A^-1 sum Y``.
+def taste_system(
+    model: HybridModel, track_rows: npt.NDArray[np.integer], weights: npt.NDArray[np.floating]
+) -> tuple[Float64s, Float64s]:
+    """Return the matrix A and the weighted factors Y of the plays, of which a user's factors are ``A^-1 sum Y``.
 
     Parameters
     ----------
     model : HybridModel
     track_rows : ndarray, shape (m,), int
         What the user played.
+    weights : ndarray, shape (m,), float
+        Of the plays.
 
     Returns
     -------
@@ -95,9 +110,10 @@ def taste_system(model: HybridModel, track_rows: npt.NDArray[np.integer]) -> tup
     played = np.where(seen, trained, model.posterior_factors[track_rows]).astype(np.float64)
     config, standards = model.factors.config, model.standards
     ridge = row_ridges(np.array([len(track_rows)]), standards.n_known_tracks, config)[0]
-    matrix = played.T @ played + config.unobserved_weight * standards.gram
+    by_plays = (played.T * quadratic_weight(weights.astype(np.float64), config)) @ played
+    matrix: Float64s = by_plays + config.unobserved_weight * standards.gram
     matrix[np.diag_indices_from(matrix)] += ridge
-    return matrix, played
+    return matrix, played * weights[:, None]
 
 
 def binary(plays: sparse.csr_matrix) -> sparse.csr_matrix:
@@ -107,8 +123,3 @@ def binary(plays: sparse.csr_matrix) -> sparse.csr_matrix:
     presence.data = (presence.data > 0).astype(np.float32)
     presence.eliminate_zeros()
     return presence
-
-
-def _row(matrix: sparse.csr_matrix, row: int) -> npt.NDArray[np.int32]:
-    rows: npt.NDArray[np.int32] = matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]]
-    return rows

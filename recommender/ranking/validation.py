@@ -15,6 +15,9 @@ from recommender.errors import DataError
 MIN_PLAYED_TRACKS = 20
 """With fewer embedded, played tracks than this, no track is hidden: too little would be left to learn from."""
 
+MIN_LISTENERS = 5
+"""Tracks with fewer tell little about who likes a new track: without times they are not drawn, if others are enough."""
+
 MIN_PLAYS_TO_HIDE = 3
 """Users with fewer plays than this keep all of them."""
 
@@ -92,9 +95,13 @@ def validation_split(
     if has_embedding.shape != (len(interactions.tracks),):
         raise DataError(f"has_embedding has shape {has_embedding.shape} for {len(interactions.tracks)} tracks")
     rng = np.random.default_rng(seed)
-    eligible = np.flatnonzero(has_embedding & (interactions.track_evidence() > 0))
-    n_cold = max(1, round(cold_share * len(eligible))) if len(eligible) >= MIN_PLAYED_TRACKS else 0
     timed = len(interactions) > 0 and not np.isnat(interactions.times).any()
+    evidence = interactions.track_evidence()
+    eligible = np.flatnonzero(has_embedding & (evidence > 0))
+    often = eligible[evidence[eligible] >= MIN_LISTENERS]
+    if not timed and len(often) >= MIN_PLAYED_TRACKS / cold_share:
+        eligible = often
+    n_cold = max(1, round(cold_share * len(eligible))) if len(eligible) >= MIN_PLAYED_TRACKS else 0
     if timed:
         first_played = _first_times(interactions.track_rows, interactions.times, len(interactions.tracks))[eligible]
         order = np.lexsort((rng.random(len(eligible)), first_played))

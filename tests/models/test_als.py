@@ -10,7 +10,15 @@ from recommender.data.interactions import Interactions
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import DataError, ModelError
 from recommender.models import als_reference
-from recommender.models.als import AlsConfig, fit_als, fold_in_tracks, fold_in_users, initial_factors, row_ridges
+from recommender.models.als import (
+    AlsConfig,
+    fit_als,
+    fold_in_tracks,
+    fold_in_users,
+    initial_factors,
+    play_confidence,
+    row_ridges,
+)
 
 
 def interactions_of(plays: np.ndarray) -> Interactions:
@@ -35,6 +43,10 @@ def random_plays(n_users: int, n_tracks: int, seed: int, share: float = 0.2) -> 
     return plays
 
 
+def weighed(plays: np.ndarray, config: AlsConfig) -> np.ndarray:
+    return play_confidence(sparse.csr_matrix(plays), config.play_emphasis).toarray().astype(float)
+
+
 def start_of(plays: np.ndarray, config: AlsConfig) -> tuple[np.ndarray, np.ndarray]:
     """The start of `fit_als`, laid out over all rows: rows that have plays are drawn fewest plays first."""
     full = []
@@ -55,7 +67,7 @@ def test_fast_and_readable_agree(n_users: int, n_tracks: int, exponent: float, c
     plays = random_plays(n_users, n_tracks, seed=n_users)
     config = AlsConfig(factors=6, frequency_exponent=exponent, iterations=4, cg_steps=cg_steps, seed=3)
     fast = fit_als(interactions_of(plays), config)
-    X, Y = als_reference.fit(plays, *start_of(plays, config), config)
+    X, Y = als_reference.fit(weighed(plays, config), *start_of(plays, config), config)
     np.testing.assert_allclose(fast.user_factors, X, atol=1e-4)
     np.testing.assert_allclose(fast.track_factors, Y, atol=1e-4)
     assert np.abs(X).max() > 0.1
@@ -67,25 +79,44 @@ def test_training_reaches_a_minimum_of_the_loss(exponent: float) -> None:
     config = AlsConfig(factors=4, frequency_exponent=exponent, iterations=300)
     factors = fit_als(interactions_of(plays), config)
     X, Y = factors.user_factors.astype(float), factors.track_factors.astype(float)
-    at = als_reference.loss(plays, X, Y, config)
-    start = als_reference.loss(plays, *start_of(plays, config), config)
+    weights = weighed(plays, config)
+    at = als_reference.loss(weights, X, Y, config)
+    start = als_reference.loss(weights, *start_of(plays, config), config)
     assert at < 0.7 * start
     rng = np.random.default_rng(0)
     for size in (1e-1, 1e-2):
         for _ in range(20):
             moved = X + size * rng.normal(size=X.shape) * X.any(axis=1, keepdims=True)
-            assert als_reference.loss(plays, moved, Y, config) > at
+            assert als_reference.loss(weights, moved, Y, config) > at
             moved = Y + size * rng.normal(size=Y.shape) * Y.any(axis=1, keepdims=True)
-            assert als_reference.loss(plays, X, moved, config) > at
+            assert als_reference.loss(weights, X, moved, config) > at
 
 
 def test_loss_by_hand() -> None:
-    """Two users, two tracks, one factor: 2 plays; every value below is worked on paper."""
-    plays = np.array([[1, 0], [1, 0]])
+    """Two users, two tracks, one factor: 2 plays of weight 1 and 2; every value below is worked on paper."""
+    plays = np.array([[1.0, 0], [2, 0]])
     config = AlsConfig(factors=1, unobserved_weight=0.5, regularization=0.1, frequency_exponent=0)
     X, Y = np.array([[1.0], [2.0]]), np.array([[0.5], [0.0]])
-    # scores of track 0: .5 and 1; (s - 1)^2: .25 + 0; .5 * (.25 + 1) = .625; .1 * (1 + 4) + .1 * .25 = .525
-    assert als_reference.loss(plays, X, Y, config) == pytest.approx(0.25 + 0.625 + 0.525)
+    # scores of track 0: .5 and 1, wanted 2/3; 1.5 * (1 / 36 + 2 / 9) = .375; silent pairs score 0
+    # .1 * (1 + 4) + .1 * .25 = .525
+    assert als_reference.loss(plays, X, Y, config) == pytest.approx(0.375 + 0.525)
+
+
+def test_with_equal_weights_the_loss_is_rendles() -> None:
+    """But for a constant: a move changes both alike."""
+    plays, config = random_plays(20, 12, seed=8) > 0, AlsConfig(factors=3)
+    rng = np.random.default_rng(1)
+
+    def rendle(X: np.ndarray, Y: np.ndarray) -> float:
+        scores = X @ Y.T
+        r = [als_reference.ridges(side, config) for side in (plays, plays.T)]
+        silence = (scores[np.ix_(plays.any(axis=1), plays.any(axis=0))] ** 2).sum()
+        length = (r[0] * (X**2).sum(axis=1)).sum() + (r[1] * (Y**2).sum(axis=1)).sum()
+        return ((scores - 1) ** 2)[plays].sum() + config.unobserved_weight * silence + length
+
+    points = [(rng.normal(size=(20, 3)), rng.normal(size=(12, 3))) for _ in range(2)]
+    ours = [als_reference.loss(plays.astype(float), *point, config) for point in points]
+    assert ours[0] - ours[1] == pytest.approx(rendle(*points[0]) - rendle(*points[1]))
 
 
 def test_tiny_world_scores_follow_the_groups(tiny_world: Interactions) -> None:
@@ -97,8 +128,19 @@ def test_tiny_world_scores_follow_the_groups(tiny_world: Interactions) -> None:
     assert not factors.track_factors[4].any()
 
 
-def test_plays_are_binary_and_skips_are_no_plays(tiny_world: Interactions) -> None:
-    config = AlsConfig(factors=3)
+def test_how_far_a_count_is_ahead_does_not_matter() -> None:
+    plays = random_plays(30, 20, seed=2)
+    np.testing.assert_array_equal(weighed(plays, AlsConfig()), weighed(plays**3, AlsConfig()))
+    weights = weighed(plays, AlsConfig())
+    np.testing.assert_allclose(weights.sum(axis=1), (plays > 0).sum(axis=1))
+    np.testing.assert_array_equal(weights > 0, plays > 0)
+    assert 0.5 < weights[plays > 0].min() < 0.8
+    by_count = np.argsort(plays[0])
+    assert (np.diff(weights[0][by_count]) >= 0).all()
+
+
+def test_without_emphasis_plays_are_binary_and_skips_are_no_plays(tiny_world: Interactions) -> None:
+    config = AlsConfig(factors=3, play_emphasis=0)
     liked = tiny_world.select(tiny_world.weights > 0)
     ones = Interactions(
         liked.users, liked.tracks, liked.user_rows, liked.track_rows, np.ones_like(liked.weights), liked.times
@@ -132,8 +174,9 @@ def test_fold_in_gives_what_training_converges_to(exponent: float) -> None:
     plays = random_plays(40, 25, seed=4)
     config = AlsConfig(factors=5, frequency_exponent=exponent, iterations=400)
     factors = fit_als(interactions_of(plays), config)
-    users = fold_in_users(sparse.csr_matrix(plays), factors.track_factors, config)
-    tracks = fold_in_tracks(sparse.csr_matrix(plays), factors.user_factors, config)
+    weights = sparse.csr_matrix(weighed(plays, config))
+    users = fold_in_users(weights, factors.track_factors, config)
+    tracks = fold_in_tracks(weights, factors.user_factors, config)
     np.testing.assert_allclose(users, factors.user_factors, atol=5e-3)
     np.testing.assert_allclose(tracks, factors.track_factors, atol=5e-3)
 

