@@ -324,12 +324,23 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Server processes.")] = 1,
+    explore: Annotated[float, typer.Option(min=0, max=1, help="Share of each list that tries something.")] = 0.1,
+    log: Annotated[bool, typer.Option("--log/--no-log", help="Keep what was shown, for evaluate --off-policy.")] = True,
+    log_days: Annotated[int, typer.Option(min=1, max=10_000, help="Days for which it is kept.")] = 90,
 ) -> None:
     """The recommendation API and its page."""
     from pipelines import serve as job
     from pipelines.workspace import open_workspace
 
-    job.run(open_workspace(workspace), host=host, port=port, workers=workers)
+    job.run(
+        open_workspace(workspace),
+        host=host,
+        port=port,
+        workers=workers,
+        explore=explore,
+        log_served=log,
+        served_days=log_days,
+    )
 
 
 def main() -> None:
