@@ -278,7 +278,7 @@ class Store:
         """Store the places of a list in one statement; what is already there stays as it is."""
         if slots:
             with self._session("written") as session:
-                session.execute(self._insert(_ServedRow, [vars(slot) for slot in slots]))
+                session.connection().execute(self._insert(_ServedRow), [vars(slot) for slot in slots])
 
     def forget_served(self, before_ms: int) -> int:
         """Delete what was shown before a time, and return how many places that were."""
@@ -295,10 +295,10 @@ class Store:
             ).all()
         return [ServedSlot(*row[1:]) for row in rows], rows[-1][0] if rows else seq
 
-    def _insert(self, table: type[_Base], rows: list[dict[str, Any]]) -> Any:
+    def _insert(self, table: type[_Base], rows: list[dict[str, Any]] | None = None) -> Any:
         """Return an INSERT that leaves out what is already there; both databases spell it alike."""
         insert = sqlite.insert if self._engine.dialect.name == "sqlite" else postgresql.insert
-        return insert(table).values(rows).on_conflict_do_nothing()
+        return (insert(table) if rows is None else insert(table).values(rows)).on_conflict_do_nothing()
 
     @contextmanager
     def _session(self, verb: str) -> Iterator[Session]:
