@@ -1,9 +1,9 @@
 """What lists would have been worth that nobody was shown, from the log of those that were.
 
 A log says for each place who was shown there, with which probability (`recommender.ranking.exploration`), and whether
-it was played. Where the logged list shows a track that the other list would show too, its reward stands for it, with the
-weight ``w = 1 / propensity``: tracks that are shown rarely stand for all the times they were not. With S the shown
-places whose track the other list has, n the length of the other lists, r the rewards, q any prediction of them::
+it was played. Where the logged list shows a track that the other list would show too, its reward counts, with weight
+``w = 1 / propensity``: tracks that are shown rarely stand for all the times they were not. With S the shown places that
+hold a track of the other list, n the length of the other lists, r the rewards, q any prediction of them::
 
     IPS    sum_S w r / sum n                                unbiased where the log may show all that the other list has
     SNIPS  sum_S w r / sum_S w                              less variance; a ratio, biased by order 1/n
