@@ -211,7 +211,7 @@ def diagonals_of(
 ) -> Floats:
     """Return what each track's matrix has on its diagonal before the plays, shape (n, d)."""
     squares = counts.astype(np.float64) ** 2
-    exposure = squares / (squares + config.exposure_half**2)
+    exposure = np.where(squares > 0, squares / np.maximum(squares + config.exposure_half**2, 1e-12), 0.0)
     silence = als_config.unobserved_weight * n_users
     lam, nu = als_config.regularization, als_config.frequency_exponent
     by_silence = lam * silence**nu

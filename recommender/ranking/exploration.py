@@ -276,7 +276,7 @@ def _pool(
     model: HybridModel, hopes: Floats, ranked: RankedList, options: RecommendOptions, size: int
 ) -> npt.NDArray[np.int32]:
     """Return the most hopeful rows, as many of an artist as may join all that is in the list."""
-    wanted = size
+    wanted = max(size, 1)
     while True:
         best = best_rows(hopes.astype(np.float32), wanted, model.evidence).astype(np.int32)
         kept = cap_artists(np.r_[ranked.track_rows, best], model.artist_codes, options.max_per_artist)[len(ranked) :]

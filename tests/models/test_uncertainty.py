@@ -118,6 +118,14 @@ def test_shapes_that_do_not_fit_are_named(plays, user_factors) -> None:
         measured(plays[1:], user_factors)
 
 
+def test_without_an_exposure_half_a_track_without_plays_is_as_unknown_as_with_one(plays, user_factors) -> None:
+    found = replace(measured(plays, user_factors), config=replace(CONFIG, exposure_half=0.0))
+    direction = np.ones(D)
+    expected = found.noise * direction @ direction / CONFIG.strength
+    assert score_variances(found, direction, np.array([0]))[0] == pytest.approx(expected)
+    assert rough_variances(found, direction)[0] == pytest.approx(expected)
+
+
 def test_blocks_change_nothing(plays, user_factors, monkeypatch) -> None:
     found, direction = measured(plays, user_factors), np.ones(D)
     whole = score_variances(found, direction, np.arange(N_TRACKS))
