@@ -222,12 +222,11 @@ def show(found: OffPolicyEstimate, version: str, window_hours: float) -> None:
     lines = [
         (row.method, f"{row.value:.4f} [{row.low:.4f}, {row.high:.4f}]") for row in found.table.itertuples(index=False)
     ]
-    title = f"Bundle {version}: share of places played within {window_hours:g} hours, mean [95 % interval]"
-    console.table(title, ("estimate", "value"), lines)
+    console.table(f"Bundle {version}", ("estimate", f"played within {window_hours:g} h [95 % interval]"), lines)
     console.out.print(
         f"{found.n_lists} lists of {found.n_users} users, {found.n_shown} places, {found.n_rewarded} played; worth "
-        f"{found.effective:.0f} places of this bundle's own; {found.overlap:.0%} of its lists could have been shown; "
-        f"{found.clipped:.1%} of the weights were cut"
+        f"{found.effective:.0f} places of this bundle's own; {found.clipped:.1%} of the weights were cut; about "
+        f"{min(found.overlap, 1):.0%} of its lists could have been shown: IPS counts the rest as 0, SNIPS leaves it out"
     )
     for doubt in found.doubts:
         console.out.print(f"Do not rely on it: {doubt}", markup=False)

@@ -31,7 +31,7 @@ Ints = npt.NDArray[np.int64]
 METHODS = ("logged lists", "IPS", "SNIPS", "DR")
 MIN_USERS = 30
 MIN_EFFECTIVE = 100.0
-MIN_OVERLAP = 0.7
+MIN_OVERLAP = 0.8
 MAX_CLIPPED = 0.01
 N_BINS = 10
 

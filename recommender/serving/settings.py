@@ -36,7 +36,8 @@ class Settings:
         How old the view of what other processes stored may get, in seconds.
     explore : float in [0, 1]
         Share of a list's places that try what may be better than is known (`recommender.ranking.exploration`), unless
-        a request says otherwise. One in ten: two of twenty places.
+        a request says otherwise. One in ten, two of twenty places, costs no plays in ``benchmarks/off_policy.py`` and
+        keeps the weights of off-policy estimates below 500.
     explore_every_s : float > 0
         How long a user's tries stay the same, in seconds: a page that is loaded again shows the same list.
     explore_seed : int
