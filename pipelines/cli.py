@@ -138,8 +138,23 @@ def evaluate(
     min_users: Annotated[int, typer.Option(min=1, help="Leave out tracks with fewer listeners.")] = 1,
     out: Annotated[Path | None, typer.Option(help="Write the table to a file too.")] = None,
     config: ConfigOption = None,
+    off_policy: Annotated[
+        bool, typer.Option("--off-policy", help="Judge a bundle by the server's log of shown lists instead.")
+    ] = False,
+    bundle: Annotated[str | None, typer.Option(metavar="VERSION", help="With --off-policy; default: current.")] = None,
+    window_hours: Annotated[
+        float, typer.Option(min=0.01, max=10_000, help="With --off-policy: a success is a play so soon after.")
+    ] = 24.0,
 ) -> None:
     """Metrics of the current bundle's recipe against the baselines, on plays hidden from it."""
+    if bundle is not None and not off_policy:
+        raise typer.BadParameter("--bundle goes with --off-policy; without it the recipe is fitted again")
+    if off_policy:
+        from pipelines import off_policy as log_job
+        from pipelines.workspace import open_workspace
+
+        log_job.run(open_workspace(workspace), version=bundle, window_hours=window_hours, out=out)
+        return
     from pipelines import evaluate as job
     from pipelines.config import load_settings
     from pipelines.workspace import open_workspace
@@ -331,12 +346,23 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Server processes.")] = 1,
+    explore: Annotated[float, typer.Option(min=0, max=1, help="Share of each list that tries something.")] = 0.1,
+    log: Annotated[bool, typer.Option("--log/--no-log", help="Keep what was shown, for evaluate --off-policy.")] = True,
+    log_days: Annotated[int, typer.Option(min=1, max=10_000, help="Days for which it is kept.")] = 90,
 ) -> None:
     """The recommendation API and its page."""
     from pipelines import serve as job
     from pipelines.workspace import open_workspace
 
-    job.run(open_workspace(workspace), host=host, port=port, workers=workers)
+    job.run(
+        open_workspace(workspace),
+        host=host,
+        port=port,
+        workers=workers,
+        explore=explore,
+        log_served=log,
+        served_days=log_days,
+    )
 
 
 def _dataset(text: str) -> tuple[str, Path]:

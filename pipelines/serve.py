@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from pipelines import console
 from pipelines.workspace import Workspace
@@ -12,18 +13,27 @@ from recommender.serving.settings import SETTINGS_VARIABLE, Settings
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-def server_settings(workspace: Workspace) -> Settings:
-    """Tell a server where everything of the workspace lies."""
+def server_settings(workspace: Workspace, **choices: Any) -> Settings:
+    """Tell a server where everything of the workspace lies; `choices` are other fields of its settings."""
     return Settings(
         bundles_dir=workspace.bundles.resolve(),
         store_url=f"sqlite:///{workspace.folder.resolve() / 'store.sqlite'}",
         uploads_dir=workspace.uploads.resolve(),
         music_roots=workspace.music_roots(),
+        **choices,
     )
 
 
-def run(workspace: Workspace, *, host: str, port: int, workers: int) -> None:
+def run(workspace: Workspace, *, host: str, port: int, workers: int, **choices: Any) -> None:
     """Serve until interrupted.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    host : str
+    port, workers : int
+    choices
+        Fields of `recommender.serving.settings.Settings`.
 
     Raises
     ------
@@ -46,7 +56,7 @@ def run(workspace: Workspace, *, host: str, port: int, workers: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}; give another --port") from error
-    os.environ[SETTINGS_VARIABLE] = server_settings(workspace).to_json()
+    os.environ[SETTINGS_VARIABLE] = server_settings(workspace, **choices).to_json()
     if host not in LOOPBACK:
         console.err.print(f"{host} can be reached from other machines, and this server asks nobody who they are")
     console.out.print(f"Serving {workspace.folder}: open http://{host}:{port}/ (API: /docs); Ctrl-C ends it")

@@ -121,7 +121,7 @@ def posterior_track_factors(
         spectrum, basis = np.linalg.eigh(X.T @ X)
         spectrum, X = np.maximum(spectrum, 0), X @ basis
         means = config.scale * prior_means[rows].astype(np.float64) @ basis
-        diagonals = _diagonals(counts[rows], spectrum, int(user_factors.any(axis=1).sum()), als_config, config)
+        diagonals = diagonals_of(counts[rows], spectrum, int(user_factors.any(axis=1).sum()), als_config, config)
         right = config.strength * means
         for n_plays in np.unique(counts[rows]):
             same = np.flatnonzero(counts[rows] == n_plays)
@@ -138,12 +138,12 @@ def posterior_track_factors(
     return solved
 
 
-def _diagonals(
+def diagonals_of(
     counts: npt.NDArray[np.integer], spectrum: Floats, n_users: int, als_config: AlsConfig, config: PosteriorConfig
 ) -> Floats:
     """Return what each track's matrix has on its diagonal before the plays, shape (n, d)."""
     squares = counts.astype(np.float64) ** 2
-    exposure = squares / (squares + config.exposure_half**2)
+    exposure = np.where(squares > 0, squares / np.maximum(squares + config.exposure_half**2, 1e-12), 0.0)
     silence = als_config.unobserved_weight * n_users
     lam, nu = als_config.regularization, als_config.frequency_exponent
     by_silence = lam * silence**nu

@@ -46,6 +46,11 @@ class UserVectors:
     neighbours: sparse.csr_matrix
     taste_weight: Float32s
 
+    def of(self, user: int) -> UserVectors:
+        """Return one user's side, as a block of one."""
+        mine = slice(user, user + 1)
+        return UserVectors(self.vectors[mine], self.neighbours[mine], self.taste_weight[mine])
+
 
 def measure_standards(
     factors: Factors,

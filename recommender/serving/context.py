@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from fastapi import Depends, Request
 
 from recommender.serving.hearing import Hearing
 from recommender.serving.live import Live, Snapshot
+from recommender.serving.served import ServedLog
 from recommender.serving.settings import Settings
 from recommender.serving.store import Store
 
@@ -22,6 +24,11 @@ class Context:
     store: Store
     hearing: Hearing
     live: Live
+
+    @cached_property
+    def served_log(self) -> ServedLog:
+        """Where it is written what users were shown."""
+        return ServedLog(self.store, self.settings.served_days)
 
     @property
     def audio_roots(self) -> tuple[Path, ...]:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from recommender.data.embeddings import Embeddings
 from recommender.data.interactions import Interactions
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import AudioError, ModelError, StoreError
+from recommender.models.uncertainty import Uncertainty
+from recommender.ranking.exploration import uncertainty_of
 from recommender.ranking.ranker import HybridModel, with_live_plays, with_new_tracks
 from recommender.serving.bundle import Bundle, Manifest
 from recommender.serving.hearing import Hearing
@@ -54,6 +57,11 @@ class Snapshot:
     n_listens: int = 0
     last_listen: int = 0
     last_upload: int = 0
+
+    @cached_property
+    def uncertainty(self) -> Uncertainty:
+        """How far the scores of `model` may still move."""
+        return uncertainty_of(self.model)
 
 
 class Live:

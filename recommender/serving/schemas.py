@@ -33,6 +33,8 @@ _RECOMMENDED = {
     "source": "content",
     "reason": "new: it sounds like Low Tide by Mirela Voss",
     "evidence": _EVIDENCE,
+    "explored": False,
+    "propensity": 0.9,
 }
 
 
@@ -74,6 +76,8 @@ class RecommendedTrack(BaseModel):
     source: Source = Field(description="Who put it here: plays (cf), sound (content), popularity, or several (mixed).")
     reason: str
     evidence: Evidence
+    explored: bool = Field(default=False, description="Whether this place tries a track that may be better than known.")
+    propensity: float = Field(default=1.0, description="The probability with which this track was shown here.")
 
 
 class Recommendations(BaseModel):

@@ -34,6 +34,22 @@ class Settings:
         Load the audio model in the background at start, so that the first upload does not wait for it.
     refresh_s : float
         How old the view of what other processes stored may get, in seconds.
+    explore : float in [0, 1]
+        Share of a list's places that try what may be better than is known (`recommender.ranking.exploration`), unless
+        a request says otherwise. One in ten, two of twenty places, costs no plays in ``benchmarks/off_policy.py`` and
+        keeps the weights of off-policy estimates below 500.
+    explore_every_s : float > 0
+        How long a user's tries stay the same, in seconds: a page that is loaded again shows the same list.
+    explore_seed : int
+    log_served : bool
+        Write what every user was shown to the store.
+    served_days : float > 0
+        Days after which that is deleted.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of its range.
     """
 
     bundles_dir: Path
@@ -44,6 +60,18 @@ class Settings:
     max_body_bytes: int = 2 * 1024 * 1024
     warm_hearing: bool = True
     refresh_s: float = 1.0
+    explore: float = 0.1
+    explore_every_s: float = 86_400.0
+    explore_seed: int = 0
+    log_served: bool = True
+    served_days: float = 90.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.explore <= 1:
+            raise ConfigError(f"explore is {self.explore}, expected the share of a list's places, between 0 and 1")
+        for name in ("explore_every_s", "served_days"):
+            if not 0.001 <= getattr(self, name) < 1e9:
+                raise ConfigError(f"{name} is {getattr(self, name)}, expected a number above 0")
 
     def to_json(self) -> str:
         """Return the settings as text, for a worker process; `from_json` reads it back."""

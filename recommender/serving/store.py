@@ -1,17 +1,18 @@
-"""What people did since the bundle was made: listens and uploads, in SQLite or PostgreSQL."""
+"""What people did and were shown since the bundle was made: listens, uploads and lists, in SQLite or PostgreSQL."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Engine,
     Float,
     Integer,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     String,
     UniqueConstraint,
     create_engine,
+    delete,
     event,
     func,
     select,
@@ -28,6 +30,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from recommender.errors import StoreError, VersionError
+from recommender.serving.served import ServedSlot
 
 STORE_FORMAT = 1
 ListenResult = Literal["stored", "duplicate", "conflict"]
@@ -117,6 +120,23 @@ class _UploadRow(_Base):
     clip_vectors: Mapped[bytes] = mapped_column(LargeBinary)
     clip_starts_s: Mapped[bytes] = mapped_column(LargeBinary)
     created_at_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class _ServedRow(_Base):
+    __tablename__ = "served"
+    __table_args__ = (UniqueConstraint("request_id", "rank"), {"sqlite_autoincrement": True})
+    seq: Mapped[int] = mapped_column(_Sequence, primary_key=True, autoincrement=True)
+    request_id: Mapped[str] = mapped_column(String(64))
+    served_at_ms: Mapped[int] = mapped_column(BigInteger, index=True)
+    bucket_ms: Mapped[int] = mapped_column(BigInteger)
+    user_id: Mapped[str] = mapped_column(String(256), index=True)
+    track_id: Mapped[str] = mapped_column(String(256))
+    bundle: Mapped[str] = mapped_column(String(128))
+    rank: Mapped[int] = mapped_column(Integer)
+    score: Mapped[float] = mapped_column(Float)
+    propensity: Mapped[float] = mapped_column(Float)
+    explored: Mapped[bool] = mapped_column(Boolean)
+    max_per_artist: Mapped[int] = mapped_column(Integer)
 
 
 class Store:
@@ -254,10 +274,31 @@ class Store:
             row = session.scalar(select(_UploadRow).where(_UploadRow.content_hash == content_hash))
             return None if row is None else _to_upload(row)
 
-    def _insert(self, table: type[_Base], rows: list[dict[str, Any]]) -> Any:
+    def add_served(self, slots: Sequence[ServedSlot]) -> None:
+        """Store the places of a list in one statement; what is already there stays as it is."""
+        if slots:
+            with self._session("written") as session:
+                session.connection().execute(self._insert(_ServedRow), [vars(slot) for slot in slots])
+
+    def forget_served(self, before_ms: int) -> int:
+        """Delete what was shown before a time, and return how many places that were."""
+        with self._session("written") as session:
+            deleted = session.execute(delete(_ServedRow).where(_ServedRow.served_at_ms < before_ms))
+            return int(deleted.rowcount)  # type: ignore[attr-defined]
+
+    def served_after(self, seq: int, limit: int = 100_000) -> tuple[list[ServedSlot], int]:
+        """Return the places stored after `seq`, oldest first, and the sequence number to go on from."""
+        columns = [_ServedRow.seq, *(getattr(_ServedRow, field.name) for field in fields(ServedSlot))]
+        with self._session("read") as session:
+            rows = session.execute(
+                select(*columns).where(_ServedRow.seq > seq).order_by(_ServedRow.seq).limit(limit)
+            ).all()
+        return [ServedSlot(*row[1:]) for row in rows], rows[-1][0] if rows else seq
+
+    def _insert(self, table: type[_Base], rows: list[dict[str, Any]] | None = None) -> Any:
         """Return an INSERT that leaves out what is already there; both databases spell it alike."""
         insert = sqlite.insert if self._engine.dialect.name == "sqlite" else postgresql.insert
-        return insert(table).values(rows).on_conflict_do_nothing()
+        return (insert(table) if rows is None else insert(table).values(rows)).on_conflict_do_nothing()
 
     @contextmanager
     def _session(self, verb: str) -> Iterator[Session]:

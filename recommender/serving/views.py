@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from recommender.ranking.exploration import ExploreConfig, ExploredList, explore
 from recommender.ranking.ranker import HybridModel, RecommendOptions, reasons_for, recommend
 from recommender.serving.live import Snapshot
 from recommender.serving.schemas import Evidence, Recommendations, RecommendedTrack, Track
@@ -54,15 +55,25 @@ def recommendations_for(
     *,
     user: str | None,
     unknown_tracks: Sequence[str] = (),
+    exploring: ExploreConfig | None = None,
+    rng: np.random.Generator | None = None,
 ) -> Recommendations:
     """Recommend to one user.
 
     Parameters
     ----------
     plays, heard : csr_matrix, shape (1, n_tracks)
+    exploring : ExploreConfig, optional
+        What part of the list tries something; nothing if None.
+    rng : Generator, optional
+        Draws what is tried; needed where something is.
     """
     model = snapshot.model
     ranked = recommend(model, plays, heard, options)[0]
+    found = ExploredList(ranked, np.ones(len(ranked)), np.zeros(len(ranked), dtype=bool))
+    if exploring is not None and exploring.share > 0 and rng is not None:
+        found = explore(model, snapshot.uncertainty, plays, heard, ranked, options, exploring, rng)
+        ranked = found.ranked
     known = informative_plays(model, plays)
     items = [
         RecommendedTrack(
@@ -72,6 +83,8 @@ def recommendations_for(
             source=source,
             reason=reason,
             evidence=evidence_of(track),
+            explored=bool(found.explored[place]),
+            propensity=float(found.propensities[place]),
         )
         for place, (track, score, source, reason) in enumerate(
             zip(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 from urllib.parse import urlencode
 
 import numpy as np
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, BackgroundTasks, Query
 from scipy import sparse
 
 from recommender.errors import UnknownIdError
+from recommender.ranking.exploration import ExploreConfig, generator_of
 from recommender.ranking.ranker import RecommendOptions, explain
-from recommender.serving.context import Now
+from recommender.serving.context import Now, ServerContext
 from recommender.serving.live import Snapshot
 from recommender.serving.problems import problems
 from recommender.serving.schemas import (
@@ -23,6 +25,7 @@ from recommender.serving.schemas import (
     User,
     UserPage,
 )
+from recommender.serving.served import bucket_of, slots_of
 from recommender.serving.views import evidence_of, informative_plays, recommendations_for, tracks_of
 
 router = APIRouter(prefix="/v1/users", tags=["users"])
@@ -58,6 +61,8 @@ def list_users(
 def recommend_to_user(
     user_id: str,
     now: Now,
+    context: ServerContext,
+    after: BackgroundTasks,
     top: Annotated[int, Query(ge=1, le=MAX_TOP, description="Length of the list.")] = 20,
     include_heard: Annotated[bool, Query(description="Whether heard tracks may come back.")] = False,
     max_per_artist: Annotated[int, Query(ge=0, le=MAX_TOP, description="0 sets no cap.")] = 2,
@@ -65,17 +70,32 @@ def recommend_to_user(
         int | None,
         Query(ge=0, le=10**9, description="Only tracks with at most so many listeners; 0 asks for new ones."),
     ] = None,
+    explore: Annotated[
+        float | None,
+        Query(ge=0, le=1, description="Share of the places that try something; the server's setting if left out."),
+    ] = None,
 ) -> Recommendations:
     """Recommend by everything that is known now, the listens of this second included.
 
-    A user without plays gets what most listeners play; `basis` and `note` say so.
+    A user without plays gets what most listeners play; `basis` and `note` say so. Some places try tracks that may be
+    better than is known: they are marked, stay the same for a while, and every place says how probable it was. A list
+    that `include_heard` or `max_listeners` changes tries nothing, and is not logged.
     """
     plays, heard = _history(now, user_id)
     rows = None if max_listeners is None else np.flatnonzero(now.model.evidence <= max_listeners).astype(np.int32)
     options = RecommendOptions(
         top=top, include_heard=include_heard, candidate_rows=rows, max_per_artist=max_per_artist or None
     )
-    return recommendations_for(now, plays, heard, options, user=user_id)
+    if include_heard or max_listeners is not None:
+        return recommendations_for(now, plays, heard, options, user=user_id)
+    settings, at_ms = context.settings, time.time_ns() // 1_000_000
+    bucket_ms = bucket_of(at_ms, settings.explore_every_s)
+    exploring = ExploreConfig(share=settings.explore if explore is None else explore)
+    rng = generator_of(settings.explore_seed, user_id, now.manifest.version, bucket_ms)
+    answer = recommendations_for(now, plays, heard, options, user=user_id, exploring=exploring, rng=rng)
+    if settings.log_served:
+        after.add_task(context.served_log.write, slots_of(answer, at_ms, bucket_ms, max_per_artist))
+    return answer
 
 
 @router.get(
