@@ -11,7 +11,7 @@ from scipy import sparse
 
 from recommender.data.catalog import Catalog
 from recommender.data.embeddings import Embeddings
-from recommender.data.interactions import Interactions
+from recommender.data.interactions import DISLIKED, Interactions
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import DataError, VersionError
 from recommender.models.cold_start import posterior_track_factors, predict_prior
@@ -50,9 +50,9 @@ def with_live_plays(model: HybridModel, plays: Interactions) -> HybridModel:
     users = Vocabulary("user", model.users.ids + tuple(new_users))
     rows = users.rows(plays.users, unknown="raise")
     shape = (len(users), len(model.catalog))
-    all_plays = _add(model.plays, plays.to_csr(), rows, shape)
-    all_heard = _add(model.heard, plays.heard(), rows, shape)
-    all_heard.data[:] = 1
+    more_plays, more_heard = (_place(matrix, rows, shape) for matrix in (plays.to_csr(), plays.heard()))
+    all_heard = _joined(_grown(model.heard, shape[0]), more_heard)
+    all_plays = without_disliked(_grown(model.plays, shape[0]) + more_plays, all_heard)
     touched_tracks = np.unique(plays.track_rows)
     touched_users = np.unique(rows[plays.user_rows])
     columns = binary(all_plays[:, touched_tracks])
@@ -158,18 +158,34 @@ def with_new_tracks(model: HybridModel, new: Catalog, embeddings: Embeddings | N
     )
 
 
-def _add(
-    matrix: sparse.csr_matrix, more: sparse.csr_matrix, rows: npt.NDArray[np.integer], shape: tuple[int, int]
-) -> sparse.csr_matrix:
-    """Add the rows of `more` to the given rows of `matrix`, grown to `shape`."""
-    grown = sparse.csr_matrix(
-        (matrix.data, matrix.indices, np.r_[matrix.indptr, np.full(shape[0] - matrix.shape[0], matrix.indptr[-1])]),
-        shape,
-    )
-    entries = more.tocoo()
-    total = grown + sparse.csr_matrix((entries.data, (rows[entries.row], entries.col)), shape=shape, dtype=np.float32)
-    total.sort_indices()
-    return sparse.csr_matrix(total)
+def without_disliked(plays: sparse.csr_matrix, heard: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Return the plays without those of disliked pairs, as `Interactions.to_csr` would have them."""
+    disliked = heard == DISLIKED
+    kept = sparse.csr_matrix(plays - plays.multiply(disliked)) if disliked.nnz else sparse.csr_matrix(plays)
+    kept.eliminate_zeros()
+    kept.sort_indices()
+    return kept
+
+
+def _joined(heard: sparse.csr_matrix, more: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Return 1 for what was heard by either, `DISLIKED` for what is disliked by either."""
+    either = ((heard != 0) + (more != 0)).astype(np.float32)
+    disliked = ((heard == DISLIKED) + (more == DISLIKED)).astype(np.float32)
+    joined = sparse.csr_matrix(either + (DISLIKED - 1) * disliked, dtype=np.float32)
+    joined.sort_indices()
+    return joined
+
+
+def _place(matrix: sparse.csr_matrix, rows: npt.NDArray[np.integer], shape: tuple[int, int]) -> sparse.csr_matrix:
+    """Return a matrix of `shape` with the rows of `matrix` at the given places."""
+    entries = matrix.tocoo()
+    return sparse.csr_matrix((entries.data, (rows[entries.row], entries.col)), shape=shape, dtype=np.float32)
+
+
+def _grown(matrix: sparse.csr_matrix, n_rows: int) -> sparse.csr_matrix:
+    """Return the matrix with empty rows added at the end."""
+    indptr = np.r_[matrix.indptr, np.full(n_rows - matrix.shape[0], matrix.indptr[-1])]
+    return sparse.csr_matrix((matrix.data, matrix.indices, indptr), (n_rows, matrix.shape[1]))
 
 
 def _wider(matrix: sparse.csr_matrix, count: int) -> sparse.csr_matrix:
