@@ -66,7 +66,8 @@ def _unlike(
 ) -> Places:
     """Put `top` places that are unlike each other before the others."""
     chosen = choose(relevance, alike_vectors(model, candidates[places]), top, diversity)
-    return places[np.r_[chosen, np.setdiff1d(np.arange(len(places)), chosen)].astype(np.intp)]
+    others = np.setdiff1d(np.arange(len(places)), chosen)
+    return np.asarray(places[np.r_[chosen, others].astype(np.intp)])
 
 
 def _latest(model: HybridModel, candidates: npt.NDArray[np.int32], places: Places) -> Places:

@@ -1,4 +1,4 @@
-"""What happened since the training: plays that arrived, tracks that were uploaded. Nothing is fitted again."""
+"""What happened since the training: plays, verdicts, uploads. Nothing is fitted again."""
 
 from __future__ import annotations
 
@@ -83,6 +83,51 @@ def with_live_plays(model: HybridModel, plays: Interactions) -> HybridModel:
         evidence=evidence,
         factors=factors,
         posterior_factors=posterior_factors,
+    )
+
+
+def with_feedback(model: HybridModel, feedback: Interactions) -> HybridModel:
+    """Take in what listeners said of tracks: it changes what is known of them, and nothing else.
+
+    Evidence and factors stay as they are, so that a verdict that is taken back leaves no trace.
+
+    Parameters
+    ----------
+    model : HybridModel
+    feedback : Interactions
+        Over the model's tracks; any users. At most one of a user and track, of weight 1: loved, so counted among the
+        plays; `DISLIKED`: no longer among the plays; or 0: taken back, so that no skip and no dislike stands.
+
+    Returns
+    -------
+    HybridModel
+
+    Raises
+    ------
+    DataError
+        If the tracks are not the model's.
+    """
+    if feedback.tracks != model.catalog.tracks:
+        raise DataError("feedback is on other tracks than the model's; build it with the model's catalog")
+    if len(feedback) == 0:
+        return model
+    new_users = [identifier for identifier in feedback.users if identifier not in model.users]
+    users = Vocabulary("user", model.users.ids + tuple(new_users))
+    shape = (len(users), len(model.catalog))
+    rows, columns = users.rows(feedback.users, unknown="raise")[feedback.user_rows], feedback.track_rows
+    plays, heard = _grown(model.plays, shape[0]), _grown(model.heard, shape[0])
+    played_before = np.asarray(plays[rows, columns]).ravel()
+    played = np.select([feedback.weights > 0, feedback.weights < 0], [np.maximum(played_before, 1), 0], played_before)
+    knows = np.where(feedback.weights != 0, feedback.weights, played > 0)
+    factors = replace(
+        model.factors, users=users, user_factors=_longer(model.factors.user_factors, shape[0] - len(model.users))
+    )
+    return replace(
+        model,
+        users=users,
+        plays=_with_values(plays, rows, columns, played),
+        heard=_with_values(heard, rows, columns, knows),
+        factors=factors,
     )
 
 
@@ -174,6 +219,21 @@ def _joined(heard: sparse.csr_matrix, more: sparse.csr_matrix) -> sparse.csr_mat
     joined = sparse.csr_matrix(either + (DISLIKED - 1) * disliked, dtype=np.float32)
     joined.sort_indices()
     return joined
+
+
+def _with_values(
+    matrix: sparse.csr_matrix,
+    rows: npt.NDArray[np.integer],
+    columns: npt.NDArray[np.integer],
+    values: npt.NDArray[np.floating],
+) -> sparse.csr_matrix:
+    """Return the matrix with other values at some places, each named once; zeros are no entries."""
+    named = sparse.csr_matrix((np.ones(len(rows), dtype=np.float32), (rows, columns)), shape=matrix.shape)
+    changed = matrix - matrix.multiply(named) + sparse.csr_matrix((values, (rows, columns)), shape=matrix.shape)
+    changed = sparse.csr_matrix(changed, dtype=np.float32)
+    changed.eliminate_zeros()
+    changed.sort_indices()
+    return changed
 
 
 def _place(matrix: sparse.csr_matrix, rows: npt.NDArray[np.integer], shape: tuple[int, int]) -> sparse.csr_matrix:

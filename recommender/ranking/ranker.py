@@ -21,7 +21,7 @@ from recommender.ranking.diversity import alike_vectors, choose
 from recommender.ranking.explain import Explanation, explain, explain_lists, reasons_for
 from recommender.ranking.filters import cap_artists, leave_out, space_artists
 from recommender.ranking.fitting import fit_hybrid
-from recommender.ranking.live import with_live_plays, with_new_tracks
+from recommender.ranking.live import with_feedback, with_live_plays, with_new_tracks
 from recommender.ranking.model import Blend, Float32s, HybridModel, RankerConfig
 from recommender.ranking.recommendation import RankedList, Recommendation, RecommendOptions, Source
 from recommender.ranking.scoring import check_block, score_parts, score_users, sources_of, user_vectors
@@ -53,6 +53,7 @@ __all__ = [
     "score_users",
     "similar_tracks",
     "validation_split",
+    "with_feedback",
     "with_live_plays",
     "with_new_tracks",
 ]
