@@ -11,7 +11,7 @@ from scipy import sparse
 
 from recommender.errors import UnknownIdError
 from recommender.ranking.confidence import ENOUGH_PLAYS
-from recommender.ranking.ranker import HybridModel, RecommendOptions, reasons_for, recommend
+from recommender.ranking.ranker import RecommendOptions, reasons_for, recommend
 from recommender.serving.live import Snapshot
 from recommender.serving.schemas import Evidence, Recommendations, RecommendedTrack, Track
 
