@@ -177,6 +177,11 @@ def recommend(
     ] = None,
     include_heard: Annotated[bool, typer.Option("--include-heard", help="Heard tracks too.")] = False,
     max_per_artist: Annotated[int | None, typer.Option(min=1, help="Most tracks of one artist in a list.")] = None,
+    artist_gap: Annotated[int, typer.Option(min=0, help="Tracks between two of one artist, where possible.")] = 2,
+    diversity: Annotated[float, typer.Option(min=0, max=1, help="0 the best scores, 1 the least alike.")] = 0.5,
+    calibration: Annotated[float, typer.Option(min=0, max=1, help="1 follows the user's own mix of kinds.")] = 0.0,
+    popularity: Annotated[float, typer.Option(min=-1, max=1, help="Below 0 fewer popular tracks, above more.")] = 0.0,
+    distaste: Annotated[float, typer.Option(min=0, max=1, help="How much skips hold back what is like them.")] = 1.0,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write .parquet, .csv or .jsonl.")] = None,
 ) -> None:
     """Recommendations for one user, for everyone, or for the listeners of a file."""
@@ -195,6 +200,11 @@ def recommend(
         candidates=candidates,
         include_heard=include_heard,
         max_per_artist=max_per_artist,
+        artist_gap=artist_gap,
+        diversity=diversity,
+        calibration=calibration,
+        popularity=popularity,
+        distaste=distaste,
         out=out,
     )
 

@@ -19,6 +19,7 @@ from recommender.data.progress import Progress, silent
 from recommender.data.table_stream import write_frames
 from recommender.data.tables import checked_ending, read_interactions, read_tracks, write_table
 from recommender.errors import DataError, UnknownIdError
+from recommender.ranking.confidence import Basis
 from recommender.ranking.ranker import (
     HybridModel,
     RecommendOptions,
@@ -28,12 +29,18 @@ from recommender.ranking.ranker import (
     recommend,
     similar_tracks,
 )
+from recommender.ranking.recommendation import ARTIST_GAP, DIVERSITY
 from recommender.serving.bundle import Manifest, current_bundle, load_bundle
 from recommender.serving.hearing import Hearing
 from recommender.serving.live import Live
 from recommender.serving.store import Store
 
 BLOCK_USERS = 2000
+BASIS: dict[Basis, str] = {
+    "taste": "by taste, {plays} tracks played",
+    "few plays": "by few plays, {plays} known",
+    "default": "no plays are known, so the default: popular and new by turns",
+}
 SIMILAR_COLUMNS = ("item_id", "rank", "track", "similarity", "query_start_s", "match_start_s")
 
 
@@ -74,8 +81,15 @@ def run(
     include_heard: bool,
     max_per_artist: int | None,
     out: Path | None,
+    artist_gap: int = ARTIST_GAP,
+    diversity: float = DIVERSITY,
+    calibration: float = 0.0,
+    popularity: float = 0.0,
+    distaste: float = 1.0,
 ) -> None:
     """Recommend to one user, to the users of a history file, or to everyone, and print or write the lists.
+
+    What a list should look like is told in `RecommendOptions`.
 
     Raises
     ------
@@ -85,7 +99,17 @@ def run(
         If no candidate or no played track is known.
     """
     model = load_current(workspace).model
-    options = RecommendOptions(top, include_heard, _candidate_rows(model, candidates), max_per_artist)
+    options = RecommendOptions(
+        top=top,
+        include_heard=include_heard,
+        candidate_rows=_candidate_rows(model, candidates),
+        max_per_artist=max_per_artist,
+        artist_gap=artist_gap,
+        diversity=diversity,
+        calibration=calibration,
+        popularity=popularity,
+        distaste=distaste,
+    )
     if history is not None:
         users, plays, heard = _read_history(model, history)
     elif user is not None:
@@ -221,12 +245,30 @@ def _print_list(
     ranked = recommend(model, plays, heard, options)[0]
     reasons = reasons_for(model, plays, ranked)
     lines = [
-        (rank, model.catalog.label(row), score, source, int(model.evidence[row]), reason, model.catalog.tracks.ids[row])
-        for rank, (row, score, source, reason) in enumerate(
-            zip(ranked.track_rows.tolist(), ranked.scores.tolist(), ranked.sources, reasons, strict=True), 1
+        (
+            rank,
+            model.catalog.label(row),
+            score,
+            source,
+            f"{confidence:.0%}",
+            int(model.evidence[row]),
+            reason,
+            model.catalog.tracks.ids[row],
+        )
+        for rank, (row, score, source, confidence, reason) in enumerate(
+            zip(
+                ranked.track_rows.tolist(),
+                ranked.scores.tolist(),
+                ranked.sources,
+                ranked.confidences.tolist(),
+                reasons,
+                strict=True,
+            ),
+            1,
         )
     ]
-    console.table(f"For {user}", ("", "track", "score", "source", "listeners", "because", "item_id"), lines)
+    columns = ("", "track", "score", "source", "known", "listeners", "because", "item_id")
+    console.table(f"For {user}: {BASIS[ranked.basis].format(plays=ranked.plays_known)}", columns, lines)
 
 
 def _candidate_rows(model: HybridModel, path: Path | None) -> npt.NDArray[np.int32] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -101,6 +101,19 @@ class Workspace:
         frame["timestamp"] = frame["timestamp"].astype("datetime64[s]")
         return frame
 
+    def feedback(self) -> pd.DataFrame:
+        """Return the last verdict of each user and track from the store: user_id, item_id, value, given_at."""
+        columns = ("user_id", "item_id", "value", "given_at_ms")
+        given = []
+        if (self.folder / "store.sqlite").exists():
+            from recommender.serving.store import Store
+
+            with closing(Store.open(self.store_url)) as store:
+                given = [(one.user_id, one.track_id, one.value, one.given_at_ms) for one in store.feedback_after(0)[0]]
+        frame = pd.DataFrame(given, columns=columns).drop_duplicates(["user_id", "item_id"], keep="last")
+        seconds = frame.pop("given_at_ms").to_numpy(dtype=np.int64) // 1000
+        return frame.assign(given_at=seconds.astype("datetime64[s]"))
+
     def supplied_embeddings(self) -> Embeddings | None:
         """Return the embeddings that were ingested from a table, None if there are none."""
         path = self.folder / "tables" / "embeddings.safetensors"
@@ -152,8 +165,12 @@ class Workspace:
         return Catalog.of_ids(Vocabulary.of("track", ids | set(embeddings.tracks if embeddings else ())).ids)
 
     def interactions(self, catalog: Catalog) -> Interactions:
-        """Return the plays of the catalog's tracks; users are sorted by id."""
-        frame = self.interaction_table()
+        """Return the plays, skips and dislikes of the catalog's tracks; users are sorted by id.
+
+        What listeners said through the API stands: a love is a play, a hate a dislike, and what was taken back leaves
+        no earlier skip or dislike.
+        """
+        frame = _with_verdicts(self.interaction_table(), self.feedback())
         return Interactions.from_frame(frame, Vocabulary.of("user", frame["user_id"].unique()), catalog.tracks)
 
     def music_roots(self) -> tuple[Path, ...]:
@@ -172,6 +189,18 @@ class Workspace:
 
     def _write(self, name: str, frame: pd.DataFrame) -> None:
         write_table(self.folder / "tables" / f"{name}.parquet", frame)
+
+
+def _with_verdicts(plays: pd.DataFrame, feedback: pd.DataFrame) -> pd.DataFrame:
+    """Add loves and hates to a table of plays, and leave out what was taken back."""
+    if not len(feedback):
+        return plays
+    given = plays[["user_id", "item_id"]].merge(feedback, how="left", on=["user_id", "item_id"])
+    overtaken = (plays["timestamp"].to_numpy() > given["given_at"].to_numpy()) | (plays["weight"].to_numpy() > 0)
+    taken_back = (given["value"] == 0).to_numpy() & ~overtaken
+    standing = feedback[feedback["value"] != 0].rename(columns={"value": "weight", "given_at": "timestamp"})
+    standing = standing.assign(weight=standing["weight"].astype(np.float64))
+    return pd.concat([plays[~taken_back], standing], ignore_index=True)
 
 
 def open_workspace(folder: Path, *, create: bool = False) -> Workspace:

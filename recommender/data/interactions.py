@@ -12,6 +12,9 @@ from scipy import sparse
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import DataError
 
+DISLIKED = -1.0
+"""The weight of a dislike, and what `Interactions.heard` says of a disliked pair."""
+
 
 @dataclass(frozen=True, eq=False)
 class Interactions:
@@ -22,14 +25,15 @@ class Interactions:
     users, tracks : Vocabulary
     user_rows, track_rows : ndarray, shape (n,), int32
     weights : ndarray, shape (n,), float32
-        Plays, >= 0. Weight 0 means heard and skipped: the track counts as heard and exposed, not as liked.
+        Plays, >= 0. Weight 0 means heard and skipped: the track counts as heard and exposed, not as liked. Weight -1
+        means disliked: so does the pair, whatever else of that user and track there is.
     times : ndarray, shape (n,), datetime64[s]
         UTC; NaT where unknown.
 
     Raises
     ------
     DataError
-        If lengths differ, a row is out of range, or a weight is negative or not finite.
+        If lengths differ, a row is out of range, or a weight is not finite, or negative and not -1.
     """
 
     users: Vocabulary
@@ -46,8 +50,8 @@ class Interactions:
         for rows, vocabulary in ((self.user_rows, self.users), (self.track_rows, self.tracks)):
             if len(rows) and (rows.min() < 0 or rows.max() >= len(vocabulary)):
                 raise DataError(f"an interaction names {vocabulary.kind} row {rows.max()} of {len(vocabulary)}")
-        if not np.all(np.isfinite(self.weights)) or (len(self.weights) and self.weights.min() < 0):
-            raise DataError("interaction weights must be finite and >= 0")
+        if not np.all(np.isfinite(self.weights) & ((self.weights >= 0) | (self.weights == DISLIKED))):
+            raise DataError("interaction weights must be finite and >= 0, or -1 for a dislike")
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame, users: Vocabulary, tracks: Vocabulary) -> Interactions:
@@ -88,16 +92,20 @@ class Interactions:
     def to_csr(self) -> sparse.csr_matrix:
         """Return the plays as a matrix, shape (n_users, n_tracks), float32.
 
-        Weights of the same user and track are added up. A pair that was only ever skipped has no entry; see `heard`.
+        Weights of the same user and track are added up. A pair that was only ever skipped, or that is disliked, has no
+        entry; see `heard`.
         """
         matrix = self._matrix(self.weights)
+        if len(self) and self.weights.min() < 0:
+            matrix.data[self.heard().data == DISLIKED] = 0
         matrix.eliminate_zeros()
         return matrix
 
     def heard(self) -> sparse.csr_matrix:
-        """Return 1 for each pair that was played or skipped, shape (n_users, n_tracks), float32."""
+        """Return 1 for each pair that was played or skipped, `DISLIKED` for a disliked one, as `to_csr` else."""
         matrix = self._matrix(np.ones(len(self), dtype=np.float32))
-        matrix.data[:] = 1
+        dislikes = self._matrix((self.weights < 0).astype(np.float32))  # entries as above, for the rows are the same
+        matrix.data[:] = np.where(dislikes.data > 0, DISLIKED, 1)
         return matrix
 
     def track_evidence(self) -> npt.NDArray[np.int64]:

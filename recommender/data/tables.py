@@ -22,6 +22,7 @@ import pyarrow.parquet
 
 from recommender.data.catalog import TRACK_COLUMNS
 from recommender.data.cells import Fault, id_cells, number_cells, text_cells, time_cells, too_long, vector_cells
+from recommender.data.interactions import DISLIKED
 from recommender.data.raw_tables import Aliases, RawTable, read_raw
 from recommender.data.storage import atomic_path
 from recommender.errors import DataError
@@ -93,16 +94,17 @@ def read_interactions(path: Path) -> tuple[pd.DataFrame, TableReport]:
     Returns
     -------
     frame : DataFrame
-        user_id and item_id (str), weight (float64, 1 where the file has no such column), timestamp (datetime64[s], UTC,
-        NaT where unknown). Rows with the same user, track and time are kept once. Rows of one user and track that have
-        no time are plays of a log or counts, and are added up. The order is that of first appearance.
+        user_id and item_id (str), weight (float64, 1 where the file has no such column; 0 a skip, -1 a dislike),
+        timestamp (datetime64[s], UTC, NaT where unknown). Rows with the same user, track and time are kept once. Rows
+        of one user and track that have no time are plays of a log or counts, and are added up, unless one of them is a
+        dislike: then that stands. The order is that of first appearance.
     report : TableReport
 
     Raises
     ------
     DataError
         If the file cannot be read, a column is missing, or more than a fifth of the rows is broken: an id is missing,
-        a weight is no number, negative or missing in a file that has weights, or a time cannot be understood.
+        a weight is no number, below 0 and not -1, or missing in a file that has weights, or a time means nothing.
     """
     raw = read_raw(path, INTERACTION_ALIASES, ("user_id", "item_id"))
     users, items = (id_cells(raw.columns[name], name) for name in ("user_id", "item_id"))
@@ -112,7 +114,8 @@ def read_interactions(path: Path) -> tuple[pd.DataFrame, TableReport]:
     if "weight" in raw.columns:
         cells = number_cells(raw.columns["weight"], "weight")
         weights, limit = cells.values, float(np.finfo(np.float32).max)
-        faults += [*cells.faults, Fault(weights < 0, lambda row: f"weight {weights[row]:g} is negative")]
+        negative = (weights < 0) & (weights != DISLIKED)
+        faults += [*cells.faults, Fault(negative, lambda row: f"weight {weights[row]:g} is negative")]
         faults += [Fault(weights > limit, lambda row: f"weight {weights[row]:g} is too large")]
     if "timestamp" in raw.columns:
         stamps = time_cells(raw.columns["timestamp"], "timestamp")
@@ -355,7 +358,10 @@ def _merge_plays(
         rows = np.flatnonzero(~timed)
         codes, unique = pd.factorize(pairs[rows])
         weights = weights.copy()
-        weights[rows[kept[rows]]] = np.bincount(codes, weights[rows], minlength=len(unique))
+        lowest = np.full(len(unique), np.inf)
+        np.minimum.at(lowest, codes, weights[rows])
+        total = np.bincount(codes, weights[rows], minlength=len(unique))
+        weights[rows[kept[rows]]] = np.where(lowest < 0, lowest, total)
     frame = pd.DataFrame({"user_id": users, "item_id": items, "weight": weights, "timestamp": times})
     return frame[kept].reset_index(drop=True), int((repeated & timed).sum())
 

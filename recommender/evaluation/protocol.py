@@ -94,7 +94,7 @@ def make_task(
     is_candidate = np.zeros(len(split.train.tracks), dtype=bool)
     is_candidate[candidate_rows] = True
     played = (split.test.to_csr() > 0).astype(np.float32)
-    first = played - played.multiply(split.train.heard() > 0)
+    first = played - played.multiply(split.train.heard() != 0)
     relevant = _only_tracks(first.tocsr(), is_candidate)
     user_rows = np.flatnonzero(np.diff(relevant.indptr)).astype(np.int32)
     apart = tuple((part, _only_tracks(relevant, mask)) for part, mask in parts)

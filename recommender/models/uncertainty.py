@@ -1,8 +1,9 @@
 """How far a track's factors may still move: the covariance that belongs to the mean of `posterior`.
 
 The ridge solve of a track with the matrix A (`posterior`) is the mean of a Gaussian with covariance ``noise A^-1``: the
-regularization is the precision of the prior, every listener x adds ``x x'``, times the weight of the play. So the score of a track for a user with
-factors x has the variance ``noise x' A^-1 x``. It falls with every listener, most for those who are like him.
+regularization is the precision of the prior, every listener x adds ``x x'`` times the weight of the play. So the score
+of a track for a user with factors x has the variance ``noise x' A^-1 x``. It falls with every listener, most for those
+who are like him.
 
 In the basis Q of ``sum_all x x' = Q diag(g) Q'`` the matrix without plays is diagonal, D, and with z = Q' x the n
 listeners L (n, d) of a track take from the variance (Woodbury)::
@@ -109,8 +110,8 @@ def measure_uncertainty(
     """
     if confidence.shape != (len(user_factors), len(track_factors)) or prior_means.shape != track_factors.shape:
         raise DataError(
-            f"plays {confidence.shape}, user factors {user_factors.shape}, track factors {track_factors.shape} and prior "
-            f"means {prior_means.shape} do not fit; rows of plays are users, columns are tracks"
+            f"plays {confidence.shape}, user factors {user_factors.shape}, track factors {track_factors.shape} and "
+            f"prior means {prior_means.shape} do not fit; rows of plays are users, columns are tracks"
         )
     by_track = only_positive(sparse.csr_matrix(confidence).T.tocsr())
     X = user_factors.astype(np.float64)

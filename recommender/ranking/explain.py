@@ -10,11 +10,33 @@ import numpy.typing as npt
 from scipy import sparse
 
 from recommender.models.als import play_confidence
+from recommender.ranking.confidence import basis_of, confidences
+from recommender.ranking.default_list import default_sources
+from recommender.ranking.distaste import blame, distaste_of
 from recommender.ranking.model import Float32s, HybridModel
 from recommender.ranking.recommendation import RankedList, Recommendation, Source
 from recommender.ranking.scoring import PARTS, check_block, play_weight, score_parts, sources_of, user_vectors
 from recommender.ranking.sound import SimilarTrack, query_of_row, similar_tracks
 from recommender.ranking.taste import binary, taste_system, tastes_of
+
+
+@dataclass(frozen=True)
+class HeldAgainst:
+    """A skip or dislike that holds a track back.
+
+    Parameters
+    ----------
+    track_row : int
+        What was skipped or disliked.
+    disliked : bool
+        False for a skip.
+    amount : float
+        What it takes from the score, > 0.
+    """
+
+    track_row: int
+    disliked: bool
+    amount: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +49,8 @@ class Explanation:
     score : float
         The sum of `parts`.
     parts : dict of str to float
-        ``factors``, ``neighbours``, ``content``, ``popularity``: what each added to the score.
+        ``factors``, ``neighbours``, ``content``, ``popularity``: what each added to the score. ``distaste``, <= 0: what
+        skips and dislikes of tracks like it took away.
     source : str
     reason : str
     taste_weight : float
@@ -44,6 +67,12 @@ class Explanation:
         What each play added to `cf_score`.
     sounds_like : tuple of SimilarTrack
         The user's plays that sound most like the track, with the seconds that match: `query_start_s` is in the track.
+    held_back_by : tuple of HeldAgainst
+        The skips and dislikes behind ``parts["distaste"]``, the largest first; their amounts add up to it.
+    held_back_because : str
+        One sentence about the largest of them; empty where there is none.
+    confidence : float
+        See `recommender.ranking.confidence.confidences`.
     """
 
     track_row: int
@@ -59,9 +88,20 @@ class Explanation:
     played_rows: npt.NDArray[np.int32]
     contributions: npt.NDArray[np.float64]
     sounds_like: tuple[SimilarTrack, ...]
+    held_back_by: tuple[HeldAgainst, ...]
+    held_back_because: str
+    confidence: float
 
 
-def explain(model: HybridModel, plays: sparse.csr_matrix, track_row: int, neighbours: int = 3) -> Explanation:
+def explain(
+    model: HybridModel,
+    plays: sparse.csr_matrix,
+    track_row: int,
+    neighbours: int = 3,
+    *,
+    heard: sparse.csr_matrix | None = None,
+    distaste: float = 1.0,
+) -> Explanation:
     """Take the score of one track for one user apart.
 
     Parameters
@@ -71,12 +111,16 @@ def explain(model: HybridModel, plays: sparse.csr_matrix, track_row: int, neighb
     track_row : int
     neighbours : int
         How many of the plays that sound alike are returned.
+    heard : csr_matrix, shape (1, n_tracks), optional
+        What was played, skipped or disliked; without it nothing is held against a track.
+    distaste : float in [0, 1]
+        As in `RecommendOptions`.
 
     Returns
     -------
     Explanation
     """
-    check_block(model, plays, None)
+    check_block(model, plays, heard)
     presence = binary(plays)
     tastes = tastes_of(model, plays)
     users = user_vectors(tastes, model.standards, model.blend)
@@ -90,21 +134,34 @@ def explain(model: HybridModel, plays: sparse.csr_matrix, track_row: int, neighb
         others[track_row] = True
         query = query_of_row(model.sound, track_row)
         sounds_like = similar_tracks(model.sound, query, neighbours, np.flatnonzero(others))
-    listed = RankedList(np.array([track_row], dtype=np.int32), parts.sum(axis=1, dtype=np.float32), sources_of(parts))
+    held_back_by = _held_against(model, presence, heard, track_row, distaste)
+    lost = sum(held.amount for held in held_back_by)
+    known_plays = int(tastes.known_plays[0])
+    listed = RankedList(
+        np.array([track_row], dtype=np.int32),
+        (parts.sum(axis=1) - lost).astype(np.float32),
+        sources_of(parts) if known_plays else default_sources(model, np.array([track_row])),
+        confidences(model, known_plays, np.array([track_row])),
+        basis_of(known_plays),
+        known_plays,
+    )
     return Explanation(
         track_row=int(track_row),
         score=float(listed.scores[0]),
-        parts=dict(zip(PARTS, map(float, parts[0]), strict=True)),
+        parts=dict(zip((*PARTS, "distaste"), (*map(float, parts[0]), 0.0 - lost), strict=True)),
         source=listed.sources[0],
         reason=reasons_for(model, plays, listed)[0],
         taste_weight=float(users.taste_weight[0]),
         play_weight=float(play_weight(model)[track_row]),
-        user_plays=int(tastes.known_plays[0]),
+        user_plays=known_plays,
         listeners=int(model.evidence[track_row]),
         cf_score=float(contributions.sum()),
         played_rows=presence.indices[order].astype(np.int32),
         contributions=contributions[order],
         sounds_like=tuple(sounds_like),
+        held_back_by=held_back_by,
+        held_back_because=_held_sentence(model, held_back_by, track_row),
+        confidence=float(listed.confidences[0]),
     )
 
 
@@ -152,8 +209,10 @@ def reasons_for(model: HybridModel, plays: sparse.csr_matrix, ranked: RankedList
     -------
     list of str, length of the list
         The play that contributed most to a CF score; the play that sounds most like a track that its sound put there;
-        how many listeners a popular one has.
+        how many listeners a popular one has; in a default list, that a track is popular or new.
     """
+    if ranked.basis == "default":
+        return [_default_sentence(model, int(row)) for row in ranked.track_rows]
     played_rows = binary(plays).indices
     contributions = contributions_to(model, plays, ranked.track_rows)
     alike = model.sound_vectors[ranked.track_rows] @ model.sound_vectors[played_rows].T
@@ -173,9 +232,14 @@ def explain_lists(
     check_block(model, plays, None)
     return [
         [
-            Recommendation(model.catalog.tracks.ids[row], float(score), source, reason)
-            for row, score, source, reason in zip(
-                ranked.track_rows, ranked.scores, ranked.sources, reasons_for(model, plays[user], ranked), strict=True
+            Recommendation(model.catalog.tracks.ids[row], float(score), source, reason, float(confidence))
+            for row, score, source, reason, confidence in zip(
+                ranked.track_rows,
+                ranked.scores,
+                ranked.sources,
+                reasons_for(model, plays[user], ranked),
+                ranked.confidences,
+                strict=True,
             )
         ]
         for user, ranked in enumerate(lists)
@@ -204,6 +268,38 @@ def _sentence(
     if listeners:
         return f"popular: {listeners} listener{'s' if listeners > 1 else ''} played it"
     return "new: nobody has played it yet"
+
+
+def _default_sentence(model: HybridModel, row: int) -> str:
+    if listeners := int(model.evidence[row]):
+        return f"popular here: {listeners} listener{'s' if listeners > 1 else ''} played it"
+    released = str(model.catalog.table["released"].iloc[row])
+    return f"new release of {released}" if released else "new: nobody has played it yet"
+
+
+def _held_sentence(model: HybridModel, held_back_by: tuple[HeldAgainst, ...], track_row: int) -> str:
+    if not held_back_by:
+        return ""
+    first = held_back_by[0]
+    verb = "disliked" if first.disliked else "skipped"
+    if first.track_row == track_row:
+        return f"held back because you {verb} it"
+    likeness = "sounds like" if model.has_vector[[track_row, first.track_row]].all() else "is like"
+    return f"held back because it {likeness} {named(model, first.track_row)}, which you {verb}"
+
+
+def _held_against(
+    model: HybridModel, plays: sparse.csr_matrix, heard: sparse.csr_matrix | None, track_row: int, strength: float
+) -> tuple[HeldAgainst, ...]:
+    held = distaste_of(model, plays, heard) if heard is not None and strength else None
+    if held is None:
+        return ()
+    amounts = blame(model, held, np.array([track_row]), strength)[0]
+    return tuple(
+        HeldAgainst(int(held.track_rows[at]), bool(held.disliked[at]), float(amounts[at]))
+        for at in np.argsort(-amounts, kind="stable")
+        if amounts[at] > 0
+    )
 
 
 def named(model: HybridModel, row: int) -> str:

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,8 @@ from recommender.errors import ConfigError
 from recommender.models.posterior import Floats
 from recommender.models.uncertainty import Uncertainty, measure_uncertainty, rough_variances, score_variances
 from recommender.ranking.candidates import best_rows
+from recommender.ranking.confidence import confidences
+from recommender.ranking.distaste import Distaste, distaste_of, penalties
 from recommender.ranking.filters import cap_artists, leave_out
 from recommender.ranking.model import HybridModel
 from recommender.ranking.recommendation import RankedList, RecommendOptions
@@ -138,6 +140,7 @@ def list_policy(
     options: RecommendOptions,
     config: ExploreConfig,
     rng: np.random.Generator,
+    held: Distaste | None = None,
 ) -> ListPolicy:
     """Deal a user's pool over the places of the list, and say who is shown with which probability.
 
@@ -155,6 +158,8 @@ def list_policy(
         Hold for the pool too: whatever is drawn keeps to the artist cap.
     config : ExploreConfig
     rng : Generator
+    held : Distaste, optional
+        What the user's skips and dislikes hold back here too.
 
     Returns
     -------
@@ -171,6 +176,8 @@ def list_policy(
     rough = np.sqrt(rough_variances(uncertainty, direction))
     size = min(config.hand * len(ranked), MAX_POOL)
     pool = _pool(model, means + config.optimism * rough, ranked, options, size)
+    if held is not None and len(pool):
+        means[pool] -= penalties(model, held, pool, options.distaste)
     spreads = rough[pool]
     young = np.flatnonzero(model.evidence[pool] <= EXACT_LISTENERS)
     spreads[young] = np.sqrt(score_variances(uncertainty, direction, pool[young]))
@@ -220,7 +227,8 @@ def explore(
     if config.share == 0 or len(ranked) == 0:
         return ExploredList(ranked, np.ones(len(ranked)), np.zeros(len(ranked), dtype=bool))
     user = user_vectors(tastes_of(model, plays), model.standards, model.blend)
-    policy = list_policy(model, uncertainty, user, heard, ranked, options, config, rng)
+    held = distaste_of(model, plays, heard) if options.distaste else None
+    policy = list_policy(model, uncertainty, user, heard, ranked, options, config, rng, held)
     drawn = draw_places(policy, rng)
     places = np.arange(len(ranked))
     rows, explored = policy.rows[places, drawn], drawn > 0
@@ -229,7 +237,14 @@ def explore(
     scores[explored] = parts.sum(axis=1)
     for place, source in zip(np.flatnonzero(explored), sources_of(parts), strict=True):
         sources[place] = source
-    return ExploredList(RankedList(rows, scores, tuple(sources)), policy.chances[places, drawn], explored)
+    shown = replace(
+        ranked,
+        track_rows=rows,
+        scores=scores,
+        sources=tuple(sources),
+        confidences=confidences(model, ranked.plays_known, rows),
+    )
+    return ExploredList(shown, policy.chances[places, drawn], explored)
 
 
 def best_chances(means: Floats, spreads: Floats, there: npt.NDArray[np.bool_]) -> Floats:

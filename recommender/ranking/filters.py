@@ -1,4 +1,4 @@
-"""What may not be in a list: heard tracks, too much of one artist."""
+"""What may not be in a list, or not side by side: heard tracks, too much of one artist."""
 
 from __future__ import annotations
 
@@ -45,3 +45,45 @@ def cap_artists(
     kept = np.empty(len(rows), dtype=bool)
     kept[order] = position < max_per_artist
     return kept
+
+
+def space_artists(
+    rows: npt.NDArray[np.integer], artist_codes: npt.NDArray[np.integer], gap: int
+) -> npt.NDArray[np.intp]:
+    """Order a list so that `gap` other tracks come between two of one artist, where that is possible.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (k,), int
+        Best first. The best track that may come next does; in the second half of the list an artist whose tracks would
+        else not fit comes before it.
+    artist_codes : ndarray, shape (n_tracks,), int
+    gap : int >= 0
+
+    Returns
+    -------
+    ndarray, shape (k,), intp
+        Places in `rows`. Where nothing may come next, the artist that was heard longest ago does.
+
+    Examples
+    --------
+    >>> space_artists(np.array([0, 1, 2, 3]), np.array([7, 7, 8, 9]), 1).tolist()
+    [0, 2, 1, 3]
+    """
+    codes = artist_codes[rows]
+    if gap == 0 or len(np.unique(codes)) == len(codes):
+        return np.arange(len(rows))
+    left, order = list(range(len(rows))), []
+    last: dict[int, int] = {}
+    counts = dict(zip(*np.unique(codes, return_counts=True), strict=True))
+    for place in range(len(rows)):
+        since = [place - last.get(codes[at], -len(rows) - gap) for at in left]
+        free = [at for at, passed in zip(left, since, strict=True) if passed > gap]
+        late = 2 * place >= len(rows)
+        urgent = [at for at in free if late and (counts[codes[at]] - 1) * (gap + 1) + 1 >= len(left)]
+        best = (urgent or free or [left[int(np.argmax(since))]])[0]
+        left.remove(best)
+        order.append(best)
+        last[codes[best]] = place
+        counts[codes[best]] -= 1
+    return np.array(order, dtype=np.intp)

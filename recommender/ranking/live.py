@@ -1,4 +1,4 @@
-"""What happened since the training: plays that arrived, tracks that were uploaded. Nothing is fitted again."""
+"""What happened since the training: plays, verdicts, uploads. Nothing is fitted again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy import sparse
 
 from recommender.data.catalog import Catalog
 from recommender.data.embeddings import Embeddings
-from recommender.data.interactions import Interactions
+from recommender.data.interactions import DISLIKED, Interactions
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import DataError, VersionError
 from recommender.models.als import play_confidence
@@ -51,9 +51,9 @@ def with_live_plays(model: HybridModel, plays: Interactions) -> HybridModel:
     users = Vocabulary("user", model.users.ids + tuple(new_users))
     rows = users.rows(plays.users, unknown="raise")
     shape = (len(users), len(model.catalog))
-    all_plays = _add(model.plays, plays.to_csr(), rows, shape)
-    all_heard = _add(model.heard, plays.heard(), rows, shape)
-    all_heard.data[:] = 1
+    more_plays, more_heard = (_place(matrix, rows, shape) for matrix in (plays.to_csr(), plays.heard()))
+    all_heard = _joined(_grown(model.heard, shape[0]), more_heard)
+    all_plays = without_disliked(_grown(model.plays, shape[0]) + more_plays, all_heard)
     touched_tracks = np.unique(plays.track_rows)
     touched_users = np.unique(rows[plays.user_rows])
     columns = _confidence_in(all_plays, touched_tracks, model.factors.config.play_emphasis)
@@ -85,6 +85,51 @@ def with_live_plays(model: HybridModel, plays: Interactions) -> HybridModel:
         evidence=evidence,
         factors=factors,
         posterior_factors=posterior_factors,
+    )
+
+
+def with_feedback(model: HybridModel, feedback: Interactions) -> HybridModel:
+    """Take in what listeners said of tracks: it changes what is known of them, and nothing else.
+
+    Evidence and factors stay as they are, so that a verdict that is taken back leaves no trace.
+
+    Parameters
+    ----------
+    model : HybridModel
+    feedback : Interactions
+        Over the model's tracks; any users. At most one of a user and track, of weight 1: loved, so counted among the
+        plays; `DISLIKED`: no longer among the plays; or 0: taken back, so that no skip and no dislike stands.
+
+    Returns
+    -------
+    HybridModel
+
+    Raises
+    ------
+    DataError
+        If the tracks are not the model's.
+    """
+    if feedback.tracks != model.catalog.tracks:
+        raise DataError("feedback is on other tracks than the model's; build it with the model's catalog")
+    if len(feedback) == 0:
+        return model
+    new_users = [identifier for identifier in feedback.users if identifier not in model.users]
+    users = Vocabulary("user", model.users.ids + tuple(new_users))
+    shape = (len(users), len(model.catalog))
+    rows, columns = users.rows(feedback.users, unknown="raise")[feedback.user_rows], feedback.track_rows
+    plays, heard = _grown(model.plays, shape[0]), _grown(model.heard, shape[0])
+    played_before = np.asarray(plays[rows, columns]).ravel()
+    played = np.select([feedback.weights > 0, feedback.weights < 0], [np.maximum(played_before, 1), 0], played_before)
+    knows = np.where(feedback.weights != 0, feedback.weights, played > 0)
+    factors = replace(
+        model.factors, users=users, user_factors=_longer(model.factors.user_factors, shape[0] - len(model.users))
+    )
+    return replace(
+        model,
+        users=users,
+        plays=_with_values(plays, rows, columns, played),
+        heard=_with_values(heard, rows, columns, knows),
+        factors=factors,
     )
 
 
@@ -154,22 +199,56 @@ def with_new_tracks(model: HybridModel, new: Catalog, embeddings: Embeddings | N
         heard=_wider(model.heard, count),
         evidence=np.r_[model.evidence, np.zeros(count, dtype=np.float32)],
         factors=factors,
-        neighbours=_wider(_taller(model.neighbours, len(catalog)), count),
+        neighbours=_wider(_grown(model.neighbours, len(catalog)), count),
         posterior_factors=np.vstack([model.posterior_factors, means * np.float32(model.posterior.scale)]),
         prior_means=np.vstack([model.prior_means, means]),
         sound=sound,
     )
 
 
-def _add(
-    matrix: sparse.csr_matrix, more: sparse.csr_matrix, rows: npt.NDArray[np.integer], shape: tuple[int, int]
+def without_disliked(plays: sparse.csr_matrix, heard: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Return the plays without those of disliked pairs, as `Interactions.to_csr` would have them."""
+    disliked = heard == DISLIKED
+    kept = sparse.csr_matrix(plays - plays.multiply(disliked)) if disliked.nnz else sparse.csr_matrix(plays)
+    kept.eliminate_zeros()
+    kept.sort_indices()
+    return kept
+
+
+def _joined(heard: sparse.csr_matrix, more: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Return 1 for what was heard by either, `DISLIKED` for what is disliked by either."""
+    either = ((heard != 0) + (more != 0)).astype(np.float32)
+    disliked = ((heard == DISLIKED) + (more == DISLIKED)).astype(np.float32)
+    joined = sparse.csr_matrix(either + (DISLIKED - 1) * disliked, dtype=np.float32)
+    joined.sort_indices()
+    return joined
+
+
+def _with_values(
+    matrix: sparse.csr_matrix,
+    rows: npt.NDArray[np.integer],
+    columns: npt.NDArray[np.integer],
+    values: npt.NDArray[np.floating],
 ) -> sparse.csr_matrix:
-    """Add the rows of `more` to the given rows of `matrix`, grown to `shape`."""
-    grown = _taller(matrix, shape[0])
-    entries = more.tocoo()
-    total = grown + sparse.csr_matrix((entries.data, (rows[entries.row], entries.col)), shape=shape, dtype=np.float32)
-    total.sort_indices()
-    return sparse.csr_matrix(total)
+    """Return the matrix with other values at some places, each named once; zeros are no entries."""
+    named = sparse.csr_matrix((np.ones(len(rows), dtype=np.float32), (rows, columns)), shape=matrix.shape)
+    changed = matrix - matrix.multiply(named) + sparse.csr_matrix((values, (rows, columns)), shape=matrix.shape)
+    changed = sparse.csr_matrix(changed, dtype=np.float32)
+    changed.eliminate_zeros()
+    changed.sort_indices()
+    return changed
+
+
+def _place(matrix: sparse.csr_matrix, rows: npt.NDArray[np.integer], shape: tuple[int, int]) -> sparse.csr_matrix:
+    """Return a matrix of `shape` with the rows of `matrix` at the given places."""
+    entries = matrix.tocoo()
+    return sparse.csr_matrix((entries.data, (rows[entries.row], entries.col)), shape=shape, dtype=np.float32)
+
+
+def _grown(matrix: sparse.csr_matrix, n_rows: int) -> sparse.csr_matrix:
+    """Return the matrix with empty rows added at the end."""
+    indptr = np.r_[matrix.indptr, np.full(n_rows - matrix.shape[0], matrix.indptr[-1])]
+    return sparse.csr_matrix((matrix.data, matrix.indices, indptr), (n_rows, matrix.shape[1]))
 
 
 def _confidence_in(plays: sparse.csr_matrix, track_rows: npt.NDArray[np.integer], emphasis: float) -> sparse.csr_matrix:
@@ -177,11 +256,6 @@ def _confidence_in(plays: sparse.csr_matrix, track_rows: npt.NDArray[np.integer]
     users = np.unique(plays[:, track_rows].nonzero()[0])
     mine = play_confidence(plays[users], emphasis)[:, track_rows].tocoo()
     return sparse.csr_matrix((mine.data, (users[mine.row], mine.col)), shape=(plays.shape[0], len(track_rows)))
-
-
-def _taller(matrix: sparse.csr_matrix, n_rows: int) -> sparse.csr_matrix:
-    more = np.full(n_rows - matrix.shape[0], matrix.indptr[-1], dtype=matrix.indptr.dtype)
-    return sparse.csr_matrix((matrix.data, matrix.indices, np.r_[matrix.indptr, more]), (n_rows, matrix.shape[1]))
 
 
 def _wider(matrix: sparse.csr_matrix, count: int) -> sparse.csr_matrix:

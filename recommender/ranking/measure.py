@@ -21,7 +21,7 @@ class Lists:
     Parameters
     ----------
     heard, warm, cold : csr_matrix, shape (n_users, n_tracks)
-        Training pairs; hidden pairs of known tracks; hidden pairs of hidden tracks.
+        Training pairs, any value but 0; hidden pairs of known tracks; hidden pairs of hidden tracks.
     is_cold : ndarray, shape (n_tracks,), bool
         The hidden tracks.
     is_known : ndarray, shape (n_tracks,), bool
@@ -44,7 +44,7 @@ class Lists:
     @cached_property
     def closed(self) -> dict[Group, Bools]:
         """The pairs that may not be in a list, by what the list is made of, dense."""
-        heard = self.heard.toarray() > 0
+        heard = self.heard.toarray() != 0
         return {
             "warm": heard | ~self.is_known,
             "cold": heard | ~self.is_cold,

@@ -137,7 +137,7 @@ class HybridModel:
     catalog : Catalog
     users : Vocabulary
     plays, heard : csr_matrix, shape (n_users, n_tracks), float32
-        Liked plays with their weights; 1 for everything played or skipped.
+        Liked plays with their weights; 1 for everything played or skipped, -1 where disliked.
     evidence : ndarray, shape (n_tracks,), float32
         Users who played the track.
     factors : Factors

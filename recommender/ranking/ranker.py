@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
@@ -9,11 +12,16 @@ from scipy import sparse
 from recommender.data.progress import Progress, silent
 from recommender.errors import DataError
 from recommender.ranking.artifact import load_hybrid, save_hybrid
+from recommender.ranking.calibration import Mix, kinds_of, mix_of, nearest_kind
 from recommender.ranking.candidates import best_rows
+from recommender.ranking.confidence import basis_of, confidences
+from recommender.ranking.default_list import default_order, default_sources
+from recommender.ranking.distaste import Distaste, distaste_of, penalties
+from recommender.ranking.diversity import alike_vectors, choose
 from recommender.ranking.explain import Explanation, explain, explain_lists, reasons_for
-from recommender.ranking.filters import cap_artists, leave_out
+from recommender.ranking.filters import cap_artists, leave_out, space_artists
 from recommender.ranking.fitting import fit_hybrid
-from recommender.ranking.live import with_live_plays, with_new_tracks
+from recommender.ranking.live import with_feedback, with_live_plays, with_new_tracks
 from recommender.ranking.model import Blend, Float32s, HybridModel, RankerConfig
 from recommender.ranking.recommendation import RankedList, Recommendation, RecommendOptions, Source
 from recommender.ranking.scoring import (
@@ -53,6 +61,7 @@ __all__ = [
     "score_users",
     "similar_tracks",
     "validation_split",
+    "with_feedback",
     "with_live_plays",
     "with_new_tracks",
 ]
@@ -61,7 +70,7 @@ BLOCK_BYTES = 64 * 2**20
 """Memory that the scores of a block of users may take."""
 
 POOL = 5
-"""So many times the length of a list is ordered first; more only where the artist cap leaves too few."""
+"""A list is chosen from so many times its length; from more only where the artist cap leaves too few."""
 
 
 def recommend(
@@ -77,9 +86,11 @@ def recommend(
     ----------
     model : HybridModel
     plays : csr_matrix, shape (b, n_tracks)
-        What they played, weights > 0. Columns are the model's catalog rows. Without any, popularity decides.
+        What they played, weights > 0. Columns are the model's catalog rows. Without any, the list is a default one:
+        popular tracks and new releases by turns.
     heard : csr_matrix, shape (b, n_tracks)
-        What they played or skipped: left out unless ``options.include_heard``.
+        What they played, skipped or disliked, as `Interactions.heard` has it: left out unless
+        ``options.include_heard``. What was skipped or disliked holds back what is like it.
     options : RecommendOptions, optional
     progress : Progress, optional
         Called with users done.
@@ -87,7 +98,7 @@ def recommend(
     Returns
     -------
     list of RankedList, length b
-        Equal scores are ordered by listeners, then by catalog row.
+        Of equal scores the one with more listeners comes first, then that of the lower catalog row.
 
     Raises
     ------
@@ -103,12 +114,15 @@ def recommend(
     report, lists = progress or silent, []
     for start in range(0, plays.shape[0], size):
         block = plays[start : start + size]
-        users = user_vectors(tastes_of(model, block), model.standards, model.blend)
+        tastes = tastes_of(model, block)
+        users = user_vectors(tastes, model.standards, model.blend)
         scores = score_block(model, users, None if everything else candidates)
+        mine = heard[start : start + size]
         if not options.include_heard:
-            mine = heard[start : start + size]
             leave_out(scores, mine if everything else mine[:, candidates])
-        lists += [_one_list(model, users, user, row, candidates, options) for user, row in enumerate(scores)]
+        for user, known in enumerate(tastes.known_plays.tolist()):
+            held = distaste_of(model, block[user], mine[user]) if options.distaste else None
+            lists.append(_one_list(model, users, user, scores[user], known, block[user], held, candidates, options))
         report(len(lists), plays.shape[0])
     return lists
 
@@ -118,19 +132,124 @@ def _one_list(
     users: UserVectors,
     user: int,
     scores: Float32s,
+    known_plays: int,
+    plays: sparse.csr_matrix,
+    held: Distaste | None,
     candidates: npt.NDArray[np.int32],
     options: RecommendOptions,
 ) -> RankedList:
-    evidence = model.evidence[candidates]
-    pool = min(len(scores), options.top * (POOL if options.max_per_artist else 1))
+    """Draw a pool of candidates, choose the list from it, put the list in order."""
+    size = min(len(scores), POOL * options.top)
     while True:
-        best = best_rows(scores, pool, evidence)
-        kept = best[cap_artists(candidates[best], model.artist_codes, options.max_per_artist)][: options.top]
-        if len(kept) == options.top or pool == len(scores):
+        draw = _best_pool if known_plays else _default_pool
+        pool = draw(model, scores, held, candidates, options, size)
+        # a re-ranker that re-orders the pool goes here: the stages below look at nothing but `Pool`
+        pool = pool.only(cap_artists(candidates[pool.places], model.artist_codes, options.max_per_artist))
+        if len(pool.places) >= options.top or size == len(scores):
             break
-        pool = len(scores)
-    rows = candidates[kept]
-    return RankedList(rows, scores[kept], sources_of(score_parts(model, users, user, rows)))
+        size = len(scores)
+    chosen = _choose(model, candidates[pool.places], pool.values, plays, options) if known_plays else slice(options.top)
+    pool = pool.only(chosen)
+    pool = pool.only(space_artists(candidates[pool.places], model.artist_codes, options.artist_gap))
+    rows = candidates[pool.places]
+    sources = sources_of(score_parts(model, users, user, rows)) if known_plays else default_sources(model, rows)
+    return RankedList(
+        rows,
+        (scores[pool.places] - pool.lost).astype(np.float32),
+        sources,
+        confidences(model, known_plays, rows),
+        basis_of(known_plays),
+        known_plays,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """What a list is chosen from, best first.
+
+    Parameters
+    ----------
+    places : ndarray, shape (p,), intp
+        Among the candidates.
+    values : ndarray, shape (p,), float32
+        What the choice goes by.
+    lost : ndarray, shape (p,), float64
+        What skips and dislikes took from the score.
+    """
+
+    places: npt.NDArray[np.intp]
+    values: Float32s
+    lost: npt.NDArray[np.float64]
+
+    def only(self, kept: npt.NDArray[Any] | slice) -> Pool:
+        """Return a part of the pool, by a mask or by positions."""
+        return Pool(self.places[kept], self.values[kept], self.lost[kept])
+
+
+def _best_pool(
+    model: HybridModel,
+    scores: Float32s,
+    held: Distaste | None,
+    candidates: npt.NDArray[np.int32],
+    options: RecommendOptions,
+    size: int,
+) -> Pool:
+    """Draw the best `size` candidates once the popularity dial, skips and dislikes have had their say.
+
+    Penalties only take away: once the last of the pool stands above everything that was not looked at, nothing of that
+    can belong into it. So the pool is that of all candidates, though few of them are compared with what is held against
+    them.
+    """
+    evidence = model.evidence[candidates]
+    wanted = scores
+    if options.popularity:
+        fame = (np.log1p(evidence) - model.standards.popularity_mean) / model.standards.popularity_std
+        wanted = (scores + options.popularity * fame).astype(np.float32)
+    depth = size if held is None else 2 * size
+    while True:
+        best = best_rows(wanted, depth, evidence)
+        lost = np.zeros(len(best))
+        if held is not None:
+            lost = penalties(model, held, candidates[best], options.distaste)
+        values = (wanted[best] - lost).astype(np.float32)
+        order = np.lexsort((best, -evidence[best], -values))[:size]
+        if held is None or not len(best) or len(best) < depth or values[order[-1]] > wanted[best[-1]]:
+            return Pool(best[order], values[order], lost[order])
+        depth *= 4
+
+
+def _default_pool(
+    model: HybridModel,
+    scores: Float32s,
+    held: Distaste | None,
+    candidates: npt.NDArray[np.int32],
+    options: RecommendOptions,
+    size: int,
+) -> Pool:
+    """Order candidates for somebody of whom no play is known."""
+    lost = np.zeros(len(candidates)) if held is None else penalties(model, held, candidates, options.distaste)
+    values = (scores - lost).astype(np.float32)
+    places = default_order(model, values, candidates, options.top, size, options.diversity)
+    return Pool(places, values[places], lost[places])
+
+
+def _choose(
+    model: HybridModel,
+    rows: npt.NDArray[np.int32],
+    values: Float32s,
+    plays: sparse.csr_matrix,
+    options: RecommendOptions,
+) -> npt.NDArray[np.intp]:
+    """Choose `options.top` places of a pool, in its order: unlike each other, and after the listener's mix."""
+    if len(rows) <= options.top or not (options.diversity or options.calibration):
+        return np.arange(min(options.top, len(rows)))
+    vectors = alike_vectors(model, rows)
+    mix = None
+    if options.calibration:
+        kinds = kinds_of(model, alike_vectors)
+        played = nearest_kind(alike_vectors(model, plays.indices[plays.data > 0]), kinds)
+        mix = Mix(nearest_kind(vectors, kinds), mix_of(played, len(kinds)), options.calibration)
+    return np.sort(np.array(choose(values, vectors, options.top, options.diversity, mix), dtype=np.intp))
 
 
 def _candidates(model: HybridModel, rows: npt.NDArray[np.int32] | None) -> npt.NDArray[np.int32]:

@@ -1,4 +1,4 @@
-"""The model as it stands now: the bundle's, plus the uploads and the listens that the store holds.
+"""The model as it stands now: the bundle's, plus the uploads, listens and verdicts that the store holds.
 
 There is one way in: a request writes to the store, then the state takes in whatever the store has that it has not. So a
 restart, and another process, arrive at the same state. Readers get an immutable snapshot and are never blocked.
@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -24,11 +24,11 @@ from recommender.data.vocabulary import Vocabulary
 from recommender.errors import AudioError, ModelError, StoreError
 from recommender.models.uncertainty import Uncertainty
 from recommender.ranking.exploration import uncertainty_of
-from recommender.ranking.ranker import HybridModel, with_live_plays, with_new_tracks
+from recommender.ranking.ranker import HybridModel, with_feedback, with_live_plays, with_new_tracks
 from recommender.serving.bundle import Bundle, Manifest
 from recommender.serving.hearing import Hearing
 from recommender.serving.search import TrackIndex
-from recommender.serving.store import Listen, Store, Upload
+from recommender.serving.store import Feedback, Listen, Store, Upload
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,13 @@ class Snapshot:
         Tracks that were appended to the bundle's catalog.
     n_listens : int
         Stored listens that are in `model`.
-    last_listen, last_upload : int
+    feedback : mapping of (user id, track id) to Feedback
+        The verdicts that stand; 0 where one was taken back.
+    listened : HybridModel or None
+        `model` without the verdicts; None where that is the same.
+    skipped_at_ms : mapping of (user id, track id) to int
+        The last skip of each pair among the stored listens: one that is later than a verdict taken back counts again.
+    last_listen, last_upload, last_feedback : int
         Sequence numbers up to which the store is in `model`.
     """
 
@@ -55,8 +61,12 @@ class Snapshot:
     index: TrackIndex
     upload_ids: frozenset[str] = frozenset()
     n_listens: int = 0
+    feedback: Mapping[tuple[str, str], Feedback] = field(default_factory=dict)
+    listened: HybridModel | None = None
+    skipped_at_ms: Mapping[tuple[str, str], int] = field(default_factory=dict)
     last_listen: int = 0
     last_upload: int = 0
+    last_feedback: int = 0
 
     @cached_property
     def uncertainty(self) -> Uncertainty:
@@ -100,19 +110,27 @@ class Live:
         now = self._snapshot
         # listens first: a listen of a new track is never read without the upload that it needs
         listens, last_listen = self._store.listens_after(now.last_listen)
+        verdicts, last_feedback = self._store.feedback_after(now.last_feedback)
         uploads, last_upload = self._store.uploads_after(now.last_upload)
         self._seen_at = time.monotonic()
         new = [upload for upload in uploads if upload.track_id not in now.model.catalog.tracks]
-        model, index = now.model, now.index
+        model, index = now.listened or now.model, now.index
         if new:
             model = with_new_tracks(model, _catalog_of(new), self._embeddings_of(new, model))
             index = index.extended(model.catalog)
         if listens:
             model = with_live_plays(model, _interactions_of(listens, model.catalog.tracks))
-        if uploads or listens:
+        if uploads or listens or verdicts:
+            feedback = {**now.feedback, **{(given.user_id, given.track_id): given for given in verdicts}}
+            skips = {(each.user_id, each.track_id): each.listened_at_ms for each in listens if each.weight == 0}
+            skipped_at_ms = {**now.skipped_at_ms, **skips}
             self._snapshot = replace(
                 now,
-                model=model,
+                model=with_feedback(model, _standing(feedback, skipped_at_ms, model.catalog.tracks)),
+                listened=model,
+                feedback=feedback,
+                skipped_at_ms=skipped_at_ms,
+                last_feedback=last_feedback,
                 index=index,
                 upload_ids=now.upload_ids | {upload.track_id for upload in new},
                 n_listens=now.n_listens + len(listens),
@@ -156,6 +174,18 @@ class Live:
         return fresh
 
 
+def _standing(
+    feedback: Mapping[tuple[str, str], Feedback], skipped_at_ms: Mapping[tuple[str, str], int], tracks: Vocabulary
+) -> Interactions:
+    """Return the verdicts on known tracks that no later skip has overtaken."""
+    given = [
+        Listen(one.user_id, one.track_id, one.given_at_ms, float(one.value))
+        for pair, one in feedback.items()
+        if one.value != 0 or skipped_at_ms.get(pair, -1) <= one.given_at_ms
+    ]
+    return _interactions_of(given, tracks)
+
+
 def _catalog_of(uploads: Sequence[Upload]) -> Catalog:
     return Catalog.from_frame(
         pd.DataFrame(
@@ -178,7 +208,7 @@ def _interactions_of(listens: Sequence[Listen], tracks: Vocabulary) -> Interacti
             "user_id": [listen.user_id for listen in listens],
             "item_id": [listen.track_id for listen in listens],
             "weight": np.array([listen.weight for listen in listens], dtype=np.float32),
-            "timestamp": np.array([listen.listened_at_ms // 1000 for listen in listens]).astype("datetime64[s]"),
+            "timestamp": np.array([listen.listened_at_ms // 1000 for listen in listens], np.int64).astype("<M8[s]"),
         }
     )
     return Interactions.from_frame(frame, Vocabulary.of("user", frame["user_id"].unique()), tracks)

@@ -6,12 +6,23 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from recommender.ranking.recommendation import Source
+from recommender.ranking.confidence import Basis
+from recommender.ranking.recommendation import ARTIST_GAP, DIVERSITY, Source
 
 MAX_TOP = 500
 MAX_LISTENS = 1000
 MAX_IDS = 5000
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+Verdict = Literal["hated", "loved", "skipped"]
+
+DIALS = {
+    "diversity": "0 takes the best scores, 1 the tracks that are least alike.",
+    "calibration": "How strongly the mix of kinds of music follows the user's own, 0 to 1.",
+    "popularity": "Raises (above 0) or lowers (below 0) popular tracks, -1 to 1.",
+    "distaste": "How much skipped and hated tracks hold back what is like them, 0 to 1.",
+    "artist_gap": "So many other tracks between two of one artist, where that is possible.",
+}
 
 _TRACK = {
     "id": "t3f9a01c2b4d5e6f7",
@@ -32,6 +43,7 @@ _RECOMMENDED = {
     "score": 2.31,
     "source": "content",
     "reason": "new: it sounds like Low Tide by Mirela Voss",
+    "confidence": 0.33,
     "evidence": _EVIDENCE,
     "explored": False,
     "propensity": 0.9,
@@ -73,8 +85,14 @@ class RecommendedTrack(BaseModel):
     rank: int
     track: Track
     score: float = Field(description="Comparable inside this list only.")
-    source: Source = Field(description="Who put it here: plays (cf), sound (content), popularity, or several (mixed).")
+    source: Source = Field(
+        description="Who put it here: plays (cf), sound (content), popularity, several (mixed); new in a default list."
+    )
     reason: str
+    confidence: float = Field(
+        description="How much evidence of the user and of the track it rests on: 0 none of the user, towards 1 much of "
+        "both. It is no chance of a hit."
+    )
     evidence: Evidence
     explored: bool = Field(default=False, description="Whether this place tries a track that may be better than known.")
     propensity: float = Field(default=1.0, description="The probability with which this track was shown here.")
@@ -87,7 +105,7 @@ class Recommendations(BaseModel):
         {
             "bundle": "20260118T101500-3fa94c",
             "user": "u17",
-            "basis": "plays",
+            "basis": "taste",
             "note": "from 42 tracks played",
             "plays_known": 42,
             "unknown_tracks": [],
@@ -96,8 +114,9 @@ class Recommendations(BaseModel):
     )
     bundle: str
     user: str | None = Field(description="Null for an anonymous request.")
-    basis: Literal["plays", "popularity"] = Field(
-        description="What the list rests on: this user's plays, or, where none are known, what most listeners play."
+    basis: Basis = Field(
+        description="What the list rests on: the user's taste, few plays, or, where none are known, nothing of theirs: "
+        "the default, popular tracks and new releases by turns."
     )
     note: str
     plays_known: int = Field(description="How many different tracks the user is known to have played.")
@@ -113,11 +132,17 @@ class AnonymousRequest(BaseModel):
     )
     liked: list[Identifier] = Field(default_factory=list, max_length=MAX_IDS)
     disliked: list[Identifier] = Field(
-        default_factory=list, max_length=MAX_IDS, description="Never recommended; a track in both lists is disliked."
+        default_factory=list,
+        max_length=MAX_IDS,
+        description="Never recommended, and held against what is like it; a track in both lists is disliked.",
     )
     top: int = Field(default=20, ge=1, le=MAX_TOP)
     include_heard: bool = Field(default=False, description="Whether liked tracks may come back.")
     max_per_artist: int | None = Field(default=2, ge=1, le=MAX_TOP)
+    artist_gap: int = Field(default=ARTIST_GAP, ge=0, le=MAX_TOP, description=DIALS["artist_gap"])
+    diversity: float = Field(default=DIVERSITY, ge=0, le=1, description=DIALS["diversity"])
+    calibration: float = Field(default=0.0, ge=0, le=1, description=DIALS["calibration"])
+    popularity: float = Field(default=0.0, ge=-1, le=1, description=DIALS["popularity"])
 
 
 class TrackPage(BaseModel):
@@ -292,6 +317,14 @@ class SoundsLike(BaseModel):
     there_start_s: float | None = Field(description="Where it starts in the played track.")
 
 
+class HeldBackBy(BaseModel):
+    """A skip or hate that took from a track's score."""
+
+    track: Track
+    verdict: Verdict
+    amount: float
+
+
 class ExplanationAnswer(BaseModel):
     """Why a user would, or would not, get a track."""
 
@@ -301,7 +334,7 @@ class ExplanationAnswer(BaseModel):
             "user": "u17",
             "track": _TRACK,
             "score": 2.31,
-            "parts": {"cf": 0.1, "content": 2.2, "popularity": 0.01},
+            "parts": {"cf": 0.1, "content": 2.4, "popularity": 0.01, "distaste": -0.2},
             "source": "content",
             "reason": "new: it sounds like Low Tide by Mirela Voss",
             "heard": False,
@@ -311,13 +344,18 @@ class ExplanationAnswer(BaseModel):
             "evidence": _EVIDENCE,
             "from_plays": [],
             "sounds_like": [],
+            "confidence": 0.33,
+            "held_back_because": "held back because it sounds like Rust by Ida Kane, which you skipped",
+            "held_back_by": [{"track": _TRACK, "verdict": "skipped", "amount": 0.2}],
         }
     )
     bundle: str
     user: str
     track: Track
     score: float = Field(description="The sum of the parts.")
-    parts: dict[str, float] = Field(description="What plays (cf), sound (content) and popularity added.")
+    parts: dict[str, float] = Field(
+        description="What plays (cf), sound (content) and popularity added, and distaste took."
+    )
     source: Source
     reason: str
     heard: bool = Field(description="Whether the user has heard it; then it is not recommended.")
@@ -327,6 +365,70 @@ class ExplanationAnswer(BaseModel):
     evidence: Evidence
     from_plays: list[Contribution]
     sounds_like: list[SoundsLike]
+    confidence: float = Field(description="As in a list of recommendations.")
+    held_back_because: str = Field(
+        description="One sentence on the first of `held_back_by`; empty where there is none."
+    )
+    held_back_by: list[HeldBackBy] = Field(description="The skips and hates that took most, the largest first.")
+
+
+class FeedbackIn(BaseModel):
+    """What a user makes of a track."""
+
+    model_config = _with_example({"value": "hate"}, closed=True)
+    value: Literal["love", "hate", "clear"] = Field(description="clear takes a love, a hate or a skip back.")
+
+
+class FeedbackAnswer(BaseModel):
+    """What is stored now."""
+
+    model_config = _with_example({"bundle": "20260118T101500-3fa94c", "user": "u17", "track": _TRACK, "value": "hate"})
+    bundle: str
+    user: str
+    track: Track
+    value: Literal["love", "hate", "clear"]
+
+
+class HeldBack(BaseModel):
+    """A track that a skip or hate holds back."""
+
+    model_config = _with_example({"track": _TRACK, "amount": 0.41})
+    track: Track
+    amount: float = Field(description="What it takes from the track's score for this user.")
+
+
+class FeedbackItem(BaseModel):
+    """A verdict that stands."""
+
+    model_config = _with_example(
+        {"track": _TRACK, "verdict": "hated", "holds_back": [{"track": _TRACK, "amount": 0.41}]}
+    )
+    track: Track
+    verdict: Verdict = Field(description="hated and loved were said; skipped was heard and never played.")
+    holds_back: list[HeldBack] = Field(description="What it holds back most, among the user's best tracks.")
+
+
+class FeedbackPage(BaseModel):
+    """What a user hates, loves and skipped, in this order."""
+
+    model_config = _with_example(
+        {
+            "bundle": "20260118T101500-3fa94c",
+            "user": "u17",
+            "total": 1,
+            "offset": 0,
+            "limit": 100,
+            "items": [
+                {"track": _TRACK, "verdict": "hated", "holds_back": [{"track": _TRACK, "amount": 0.41}]},
+            ],
+        }
+    )
+    bundle: str
+    user: str
+    total: int
+    offset: int
+    limit: int
+    items: list[FeedbackItem]
 
 
 class ModelAnswer(BaseModel):

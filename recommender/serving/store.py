@@ -1,11 +1,11 @@
-"""What people did and were shown since the bundle was made: listens, uploads and lists, in SQLite or PostgreSQL."""
+"""What people did and were shown since the bundle was made: listens, verdicts, uploads and lists, in SQL."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -46,6 +46,16 @@ class Listen:
     listened_at_ms: int
     weight: float = 1.0
     client_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What a user said of a track: `value` 1 loved, -1 disliked, 0 taken back; `given_at_ms` as of a listen."""
+
+    user_id: str
+    track_id: str
+    value: int
+    given_at_ms: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +112,16 @@ class _ListenRow(_Base):
     weight: Mapped[float] = mapped_column(Float)
     client_id: Mapped[str | None] = mapped_column(String(128))
     received_at_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class _FeedbackRow(_Base):
+    __tablename__ = "feedback"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+    seq: Mapped[int] = mapped_column(_Sequence, primary_key=True, autoincrement=True)
+    user_id: Mapped[str] = mapped_column(String(256))
+    track_id: Mapped[str] = mapped_column(String(256))
+    value: Mapped[int] = mapped_column(Integer)
+    given_at_ms: Mapped[int] = mapped_column(BigInteger)
 
 
 class _UploadRow(_Base):
@@ -234,6 +254,20 @@ class Store:
         """Return how many listens are stored."""
         with self._session("read") as session:
             return session.scalar(select(func.count()).select_from(_ListenRow)) or 0
+
+    def add_feedback(self, feedback: Feedback) -> None:
+        """Store a verdict; the last one of a user and track counts."""
+        with self._session("written") as session:
+            session.add(_FeedbackRow(**asdict(feedback)))
+
+    def feedback_after(self, seq: int) -> tuple[list[Feedback], int]:
+        """Return the verdicts stored after `seq`, oldest first, and the sequence number to go on from."""
+        with self._session("read") as session:
+            found = []
+            for row in session.scalars(select(_FeedbackRow).where(_FeedbackRow.seq > seq).order_by(_FeedbackRow.seq)):
+                found.append(Feedback(row.user_id, row.track_id, row.value, row.given_at_ms))
+                seq = row.seq
+        return found, seq
 
     def add_upload(self, upload: Upload) -> bool:
         """Store an upload; False if its track or its content is already there."""

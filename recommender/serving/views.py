@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from recommender.errors import UnknownIdError
+from recommender.ranking.confidence import ENOUGH_PLAYS
 from recommender.ranking.exploration import ExploreConfig, ExploredList, explore
-from recommender.ranking.ranker import HybridModel, RecommendOptions, reasons_for, recommend
+from recommender.ranking.ranker import RecommendOptions, reasons_for, recommend
 from recommender.serving.live import Snapshot
 from recommender.serving.schemas import Evidence, Recommendations, RecommendedTrack, Track
 
@@ -74,7 +76,7 @@ def recommendations_for(
     if exploring is not None and exploring.share > 0 and rng is not None:
         found = explore(model, snapshot.uncertainty, plays, heard, ranked, options, exploring, rng)
         ranked = found.ranked
-    known = informative_plays(model, plays)
+    known = ranked.plays_known
     items = [
         RecommendedTrack(
             rank=place + 1,
@@ -82,26 +84,31 @@ def recommendations_for(
             score=round(float(score), 4),
             source=source,
             reason=reason,
+            confidence=round(float(confidence), 4),
             evidence=evidence_of(track),
             explored=bool(found.explored[place]),
             propensity=float(found.propensities[place]),
         )
-        for place, (track, score, source, reason) in enumerate(
+        for place, (track, score, source, reason, confidence) in enumerate(
             zip(
                 tracks_of(snapshot, ranked.track_rows),
                 ranked.scores,
                 ranked.sources,
                 reasons_for(model, plays, ranked),
+                ranked.confidences,
                 strict=True,
             )
         )
     ]
-    played = f"{known} track{'s' if known != 1 else ''} played"
-    note = f"from {played}" if known else "no plays are known yet: these are the tracks that most listeners play"
+    note = f"from {known} track{'s' if known != 1 else ''} played"
+    if ranked.basis == "default":
+        note = "no plays are known yet: these are popular tracks and new releases by turns, the same for everybody"
+    elif ranked.basis == "few plays":
+        note += f", which is little: from {ENOUGH_PLAYS} on a taste shows"
     return Recommendations(
         bundle=snapshot.manifest.version,
         user=user,
-        basis="plays" if known else "popularity",
+        basis=ranked.basis,
         note=note,
         plays_known=known,
         unknown_tracks=list(unknown_tracks),
@@ -109,10 +116,22 @@ def recommendations_for(
     )
 
 
-def informative_plays(model: HybridModel, plays: sparse.csr_matrix) -> int:
-    """Return how many of a user's tracks, plays (1, n_tracks), the model knows by their listeners or their sound."""
-    rows = plays.indices[plays.data > 0]
-    return int(np.count_nonzero((model.evidence[rows] > 0) | model.has_vector[rows]))
+def history(snapshot: Snapshot, user_id: str) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+    """Return what a user played and heard, each (1, n_tracks).
+
+    Raises
+    ------
+    UnknownIdError
+        If nothing is known of the user.
+    """
+    model = snapshot.model
+    if user_id not in model.users:
+        raise UnknownIdError(
+            f"unknown user {user_id!r}: none of the {len(model.users)} known; POST /v1/listens makes a user known, "
+            "POST /v1/recommendations recommends without one"
+        )
+    row = model.users.row(user_id)
+    return model.plays[row], model.heard[row]
 
 
 def clock(seconds: float) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.data.interactions import Interactions
+from recommender.data.interactions import DISLIKED, Interactions
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import DataError
 
@@ -27,7 +27,7 @@ def make(rows: list[tuple[int, int, float]], n_users: int = 3, n_tracks: int = 4
     )
 
 
-ROWS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.sampled_from([0.0, 1.0, 2.5])), max_size=30)
+ROWS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.sampled_from([-1.0, 0.0, 1.0, 2.5])), max_size=30)
 
 
 def test_plays_are_added_and_skips_are_heard_but_not_liked(tiny_world: Interactions) -> None:
@@ -52,7 +52,8 @@ def test_matrices_equal_a_loop_over_the_rows(rows: list[tuple[int, int, float]])
     plays, heard = np.zeros((3, 4), np.float32), np.zeros((3, 4), np.float32)
     for user, track, weight in rows:
         plays[user, track] += weight
-        heard[user, track] = 1
+        heard[user, track] = DISLIKED if weight < 0 or heard[user, track] == DISLIKED else 1
+    plays[heard == DISLIKED] = 0
     interactions = make(rows)
     np.testing.assert_array_equal(interactions.to_csr().toarray(), plays)
     np.testing.assert_array_equal(interactions.heard().toarray(), heard)
@@ -94,7 +95,7 @@ def test_select_keeps_the_vocabularies(tiny_world: Interactions) -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ((0, 0, -1.0), "finite and >= 0"),
+        ((0, 0, -2.0), "finite and >= 0"),
         ((0, 0, np.nan), "finite and >= 0"),
         ((0, 0, np.inf), "finite and >= 0"),
         ((3, 0, 1.0), "names user row 3 of 3"),

@@ -150,6 +150,13 @@ def test_the_same_play_is_kept_once_and_untimed_plays_add_up(tmp_path: Path) -> 
     assert (report.rows_read, report.rows_used, report.rows_duplicate) == (7, 6, 1)
 
 
+def test_a_dislike_stands_against_untimed_plays(tmp_path: Path) -> None:
+    path = log(tmp_path, "user_id,item_id,weight", "u1,a,3", "u1,a,-1", "u1,b,-1", "u1,c,0")
+    frame, report = read_interactions(path)
+    assert dict(zip(frame["item_id"], frame["weight"], strict=True)) == {"a": -1, "b": -1, "c": 0}
+    assert report.problems == ()
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -20,7 +20,7 @@ def plays() -> sparse.csr_matrix:
     rng = np.random.default_rng(0)
     dense = np.zeros((N_USERS, N_TRACKS), dtype=np.float32)
     for track in range(N_TRACKS):
-        dense[rng.choice(N_USERS, track, replace=False), track] = rng.integers(1, 4, track)
+        dense[rng.choice(N_USERS, track, replace=False), track] = rng.uniform(0.5, 1.5, track)
     return sparse.csr_matrix(dense)
 
 
@@ -44,12 +44,15 @@ def measured(plays, user_factors, **changes) -> Uncertainty:
 def dense_matrix(plays, user_factors, track: int) -> np.ndarray:
     """A of a track, as the module's docstring of `posterior` says it, d by d."""
     X = user_factors.astype(np.float64)
-    listeners = plays[:, [track]].toarray()[:, 0] > 0
+    weights = plays[:, [track]].toarray()[:, 0].astype(np.float64)
+    listeners = weights > 0
     n, silence = listeners.sum(), ALS.unobserved_weight * user_factors.any(axis=1).sum()
     exposure = n**2 / (n**2 + CONFIG.exposure_half**2)
     lam, nu = ALS.regularization, ALS.frequency_exponent
     ridge = lam * ((n + silence) ** nu - silence**nu) + exposure * lam * silence**nu + CONFIG.strength
-    return X[listeners].T @ X[listeners] + ALS.unobserved_weight * exposure * X.T @ X + ridge * np.eye(X.shape[1])
+    a0 = ALS.unobserved_weight
+    by_plays = (X[listeners].T * ((1 + a0) * weights[listeners] - a0)) @ X[listeners]
+    return by_plays + ALS.unobserved_weight * exposure * X.T @ X + ridge * np.eye(X.shape[1])
 
 
 def test_variances_are_those_of_the_dense_inverse(plays, user_factors) -> None:
@@ -64,8 +67,8 @@ def test_the_matrix_is_the_one_that_the_mean_is_solved_with(plays, user_factors)
     means = np.random.default_rng(5).normal(size=(N_TRACKS, D)).astype(np.float32)
     solved = posterior_track_factors(plays, user_factors, means, np.ones(N_TRACKS, dtype=bool), ALS, CONFIG)
     for track in (0, 3, 25):
-        listeners = plays[:, [track]].toarray()[:, 0] > 0
-        right = CONFIG.strength * CONFIG.scale * means[track] + user_factors[listeners].sum(axis=0)
+        weights = plays[:, [track]].toarray()[:, 0]
+        right = CONFIG.strength * CONFIG.scale * means[track] + weights @ user_factors
         np.testing.assert_allclose(
             np.linalg.solve(dense_matrix(plays, user_factors, track), right), solved[track], rtol=2e-4, atol=1e-5
         )

@@ -3,8 +3,12 @@
 import subprocess
 import sys
 import time
+from inspect import signature
 
 import pytest
+
+from pipelines.cli import recommend
+from recommender.ranking.ranker import RecommendOptions
 
 
 def firstlisten(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -65,6 +69,13 @@ def test_a_named_error_is_one_line_and_exits_with_1(arguments, says, tmp_path, m
     assert done.returncode == 1
     assert len(done.stderr.strip().splitlines()) == 1
     assert says in done.stderr
+
+
+def test_lists_are_the_same_from_the_command_line_and_the_library():
+    options = RecommendOptions()
+    for name, parameter in signature(recommend).parameters.items():
+        if name in ("artist_gap", "diversity", "calibration", "popularity", "distaste"):
+            assert parameter.default == getattr(options, name)
 
 
 def test_an_empty_workspace_says_how_to_fill_it(tmp_path):

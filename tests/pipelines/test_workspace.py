@@ -6,6 +6,7 @@ from pipelines import ingest
 from pipelines.workspace import open_workspace
 from recommender.data.storage import write_json
 from recommender.errors import ArtifactError, DataError, VersionError
+from recommender.serving.store import Feedback, Store
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def test_a_broken_table_changes_nothing(workspace, log, tmp_path):
     ingest.run(workspace, interactions=log)
     before = workspace.interaction_table()
     bad = tmp_path / "bad.csv"
-    bad.write_text("user_id,item_id,weight\n" + "u,a,-1\n" * 5 + "u,a,1\n" * 5)
+    bad.write_text("user_id,item_id,weight\n" + "u,a,-3\n" * 5 + "u,a,1\n" * 5)
     with pytest.raises(DataError, match=r"bad\.csv"):
         ingest.run(workspace, interactions=bad)
     pd.testing.assert_frame_equal(workspace.interaction_table(), before)
@@ -106,3 +107,21 @@ def test_a_damaged_table_is_named(workspace, log):
     (workspace.folder / "tables" / "interactions.parquet").write_bytes(b"PAR1 no more")
     with pytest.raises(ArtifactError, match=r"interactions.parquet is damaged.*ingest again"):
         workspace.interaction_table()
+
+
+def test_verdicts_given_through_the_api_reach_the_training(workspace, tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text(
+        "user_id,item_id,weight,timestamp\nu1,a,1,2024-01-01\nu1,b,0,2024-01-02\nu1,c,0,2024-01-02\nu2,a,1,2024-01-03\n"
+    )
+    ingest.run(workspace, interactions=path)
+    store = Store.open(workspace.store_url)
+    day_ms = int(np.datetime64("2024-06-01", "ms").astype(np.int64))
+    for user, track, value in (("u1", "a", -1), ("u2", "a", -1), ("u2", "a", 0), ("u2", "b", 1), ("u1", "b", 0)):
+        store.add_feedback(Feedback(user, track, value, day_ms))
+    store.add_feedback(Feedback("u1", "c", 0, day_ms - 400 * 86_400_000))
+    store.close()
+    known = workspace.interactions(workspace.catalog())
+    assert known.to_csr().toarray().tolist() == [[0, 0, 0], [1, 1, 0]]
+    assert known.heard().toarray().tolist() == [[-1, 0, 1], [1, 1, 0]], "the skip of c came after it was cleared"
+    assert len(workspace.interaction_table()) == 4, "the table keeps what happened"

@@ -23,6 +23,8 @@ from recommender.ranking.ranker import (
 )
 
 N_TRACKS, N_USERS = 64, 48
+PLAIN = RecommendOptions(max_per_artist=None, artist_gap=0, diversity=0, distaste=0)
+"""The best scores, whatever they make for a list."""
 
 
 @pytest.fixture
@@ -53,10 +55,10 @@ def test_small_blocks_change_nothing(model, histories, monkeypatch):
 
 def test_heard_tracks_are_left_out_unless_wanted(model, histories):
     plays, heard = histories
-    options = RecommendOptions(top=N_TRACKS, max_per_artist=None)
+    options = replace(PLAIN, top=N_TRACKS)
     for user, ranked in enumerate(recommend(model, plays, heard, options)):
         assert set(ranked.track_rows) == set(range(N_TRACKS)) - set(heard[user].indices)
-        assert np.all(np.diff(ranked.scores) <= 0)
+        assert ranked.basis == "default" or np.all(np.diff(ranked.scores) <= 0)
     everything = recommend(model, plays, heard, replace(options, include_heard=True))
     assert all(len(ranked) == N_TRACKS for ranked in everything)
 
@@ -71,17 +73,18 @@ def test_scores_of_heard_tracks_are_minus_infinity(model, histories):
 
 def test_lists_follow_the_scores(model, histories):
     plays, heard = histories
+    plays, heard = plays[: N_USERS - 1], heard[: N_USERS - 1]  # the last user plays nothing
     scores = score_users(model, plays, heard)
-    for user, ranked in enumerate(recommend(model, plays, heard, RecommendOptions(top=5, max_per_artist=None))):
+    for user, ranked in enumerate(recommend(model, plays, heard, replace(PLAIN, top=5))):
         np.testing.assert_allclose(ranked.scores, np.sort(scores[user])[::-1][:5], atol=1e-5)
 
 
 def test_artist_cap(model, histories):
-    ranked = recommend(model, *histories, RecommendOptions(top=N_TRACKS, max_per_artist=1))
+    ranked = recommend(model, *histories, replace(PLAIN, top=N_TRACKS, max_per_artist=1))
     for one in ranked:
         artists = model.artist_codes[one.track_rows]
         assert len(set(artists)) == len(artists)
-    free = recommend(model, *histories, RecommendOptions(top=N_TRACKS, max_per_artist=None))
+    free = recommend(model, *histories, replace(PLAIN, top=N_TRACKS))
     for capped, one in zip(ranked, free, strict=True):
         firsts = [
             row
@@ -94,7 +97,7 @@ def test_artist_cap(model, histories):
 def test_only_candidates_come_back(model, histories):
     rows = np.array([60, 3, 5, 5, 11], dtype=np.int32)
     scores = score_users(model, *histories)
-    for user, ranked in enumerate(recommend(model, *histories, RecommendOptions(candidate_rows=rows))):
+    for user, ranked in enumerate(recommend(model, *histories, replace(PLAIN, candidate_rows=rows))):
         allowed = [row for row in np.unique(rows) if scores[user, row] > -np.inf]
         assert sorted(ranked.track_rows) == allowed
         np.testing.assert_allclose(ranked.scores, scores[user, ranked.track_rows], atol=1e-5)
@@ -139,19 +142,23 @@ def test_relabelled_ids_change_nothing(model, clusters_catalog, clusters, cluste
     np.testing.assert_array_equal(score_users(other, histories[0]), score_users(model, histories[0]))
 
 
-def test_a_user_without_plays_gets_what_is_popular(hybrid, cf_only):
+def test_a_user_without_plays_gets_popular_and_new_tracks_by_turns(hybrid, cf_only):
     nothing = sparse.csr_matrix((1, N_TRACKS), dtype=np.float32)
     for model in (hybrid, cf_only):
-        ranked = recommend(model, nothing, nothing, RecommendOptions(top=10, max_per_artist=None))[0]
-        expected = np.lexsort((np.arange(N_TRACKS), -model.evidence))[:10]
+        ranked = recommend(model, nothing, nothing, replace(PLAIN, top=9))[0]
+        popular = np.lexsort((np.arange(N_TRACKS), -model.evidence))[:6].reshape(3, 2)
+        expected = np.column_stack([popular, [54, 55, 56]]).ravel()
         np.testing.assert_array_equal(ranked.track_rows, expected)
-        assert set(ranked.sources) == {"popularity"}
-        assert explain_lists(model, nothing, [ranked])[0][0].reason.startswith("popular: ")
+        assert ranked.sources == ("popularity", "popularity", "new") * 3
+        assert (ranked.basis, ranked.plays_known, ranked.confidences.max()) == ("default", 0, 0)
+        reasons = [one.reason for one in explain_lists(model, nothing, [ranked])[0]]
+        assert reasons[0] == f"popular here: {int(model.evidence[popular[0, 0]])} listeners played it"
+        assert reasons[2] == "new: nobody has played it yet"
 
 
 def test_a_user_without_plays_of_a_model_without_plays_gets_a_list(content_only):
     nothing = sparse.csr_matrix((1, N_TRACKS), dtype=np.float32)
-    ranked = recommend(content_only, nothing, nothing, RecommendOptions(top=3, max_per_artist=None))[0]
+    ranked = recommend(content_only, nothing, nothing, replace(PLAIN, top=3))[0]
     np.testing.assert_array_equal(ranked.track_rows, [0, 1, 2])
 
 
@@ -185,6 +192,9 @@ def test_options_out_of_range_are_refused():
         RecommendOptions(top=0)
     with pytest.raises(ConfigError, match="max_per_artist is 0"):
         RecommendOptions(max_per_artist=0)
+    for name, value in (("artist_gap", -1), ("diversity", 1.1), ("popularity", -2), ("calibration", np.nan)):
+        with pytest.raises(ConfigError, match=f"{name} is {value}"):
+            RecommendOptions(**{name: value})
 
 
 def test_tiny_world_is_answered_right(tiny_world, tiny_catalog, small_config):
@@ -195,4 +205,4 @@ def test_tiny_world_is_answered_right(tiny_world, tiny_catalog, small_config):
     assert lists[2][0] == "t1"
     assert set(lists[2]) == {"t1", "t3", "t4"}
     assert lists[5][0] == "t2"
-    assert lists[6] == ["t0", "t3", "t1", "t2", "t4"]
+    assert lists[6] == ["t0", "t3", "t4", "t1", "t2"]  # t4 is new

@@ -17,6 +17,7 @@ from recommender.ranking.ranker import (
     recommend,
     score_users,
     similar_tracks,
+    with_feedback,
     with_live_plays,
     with_new_tracks,
 )
@@ -121,6 +122,30 @@ def test_no_plays_change_nothing(hybrid):
 def test_live_plays_of_other_tracks_are_refused(hybrid, cf_only, tiny_world):
     with pytest.raises(DataError, match="other tracks"):
         with_live_plays(hybrid, tiny_world)
+
+
+def test_feedback_changes_what_is_known_of_a_listener_and_nothing_else(hybrid):
+    row, played = hybrid.users.row("u02"), hybrid.plays[hybrid.users.row("u02")].indices
+    frame = [("u02", f"t{played[0]:02d}", -1.0), ("u02", "t60", 1.0), ("newcomer", "t61", -1.0)]
+    given = plays_of([pair[:2] for pair in frame], hybrid, weight=[weight for *_, weight in frame])
+    told = with_feedback(hybrid, given)
+    assert told.plays[row, played[0]] == 0
+    assert (told.heard[row, played[0]], told.heard[row, 60], told.plays[row, 60]) == (-1, 1, 1)
+    assert told.heard[told.users.row("newcomer")].toarray().sum() == -1
+    assert told.evidence is hybrid.evidence
+    assert told.posterior_factors is hybrid.posterior_factors
+    back = with_feedback(hybrid, replace(given, weights=np.zeros(3, dtype=np.float32)))
+    np.testing.assert_array_equal(back.plays.toarray()[:48], hybrid.plays.toarray())
+    np.testing.assert_array_equal(back.heard.toarray()[:48], hybrid.heard.toarray())
+    assert with_feedback(hybrid, given.select(np.zeros(3, dtype=bool))) is hybrid
+
+
+def test_a_dislike_stands_against_live_plays(hybrid):
+    told = with_live_plays(hybrid, plays_of([("u02", "t60")], hybrid, weight=-1.0))
+    again = with_live_plays(told, plays_of([("u02", "t60")], hybrid))
+    row = hybrid.users.row("u02")
+    for model in (told, again):
+        assert (model.heard[row, 60], model.plays[row, 60], model.evidence[60]) == (-1, 0, 0)
 
 
 def test_an_uploaded_track_is_recommendable_and_moves_nobody(model, clusters, clusters_embeddings):

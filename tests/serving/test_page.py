@@ -124,6 +124,8 @@ def test_a_listener_is_chosen_by_keyboard_and_reasons_are_given(page: "Page") ->
     first.get_by_role("button", name="Why").click()
     page.wait_for_selector("#recommendations .why .bar")
     assert first.locator(".bar").count() == 3
+    assert page.inner_text("#listener-status .badge") == "few plays"
+    assert first.locator(".known").inner_text().endswith("% known")
     assert "user=u03" in page.url
 
 
@@ -134,6 +136,8 @@ def test_played_visibly_changes_what_comes_next(own_page: "Page") -> None:
     own_page.wait_for_function(
         "() => document.getElementById('listener-status').textContent.includes('has not listened yet')"
     )
+    assert own_page.inner_text("#listener-status .badge") == "default"
+    assert own_page.locator("#recommendations .badge.release").count() >= 1
     before = titles(own_page, "#recommendations")
     own_page.get_by_role("button", name="Played High Tide").first.click()
     own_page.wait_for_selector("#recommendations .move")
@@ -180,7 +184,7 @@ def test_a_phone_shows_one_section_at_a_time_without_scrolling_sideways(page: "P
 def test_the_description_of_the_api_is_drawn(page: "Page") -> None:
     page.click("text=API")
     page.wait_for_selector("details.panel")
-    assert page.locator("details.panel").count() == 13
+    assert page.locator("details.panel").count() == 15
     page.locator("details.panel summary").first.click()
     assert page.locator("details[open] pre").count() >= 1
 

@@ -20,12 +20,13 @@ def get(client: httpx.Client, path: str, status: int = 200) -> dict:
 
 def test_recommendations_follow_taste_and_say_why(client: httpx.Client) -> None:
     answer = get(client, f"/v1/users/{LOW_LISTENER}/recommendations?top=3")
-    assert (answer["user"], answer["basis"], answer["plays_known"]) == (LOW_LISTENER, "plays", 4)
+    assert (answer["user"], answer["basis"], answer["plays_known"]) == (LOW_LISTENER, "few plays", 4)
     assert [item["rank"] for item in answer["items"]] == [1, 2, 3]
     for item in answer["items"]:
         assert item["track"]["id"].startswith("low")
         assert item["source"] in ("cf", "content", "mixed")
         assert item["reason"]
+        assert 0 < item["confidence"] < 1
         assert item["evidence"] == {"listeners": item["track"]["listeners"], "sound_known": True}
     scores = [item["score"] for item in answer["items"]]
     assert scores == sorted(scores, reverse=True)
@@ -52,11 +53,14 @@ def test_only_new_tracks_can_be_asked_for(client: httpx.Client) -> None:
 
 def test_a_user_without_plays_gets_the_default_and_is_told_so(client: httpx.Client) -> None:
     answer = get(client, f"/v1/users/{quote(SILENT_LISTENER)}/recommendations?top=5")
-    assert (answer["basis"], answer["plays_known"], answer["user"]) == ("popularity", 0, SILENT_LISTENER)
+    assert (answer["basis"], answer["plays_known"], answer["user"]) == ("default", 0, SILENT_LISTENER)
     assert "no plays" in answer["note"]
-    listeners = [item["evidence"]["listeners"] for item in answer["items"]]
-    assert listeners == sorted(listeners, reverse=True)
-    assert {item["source"] for item in answer["items"]} == {"popularity"}
+    sources = [item["source"] for item in answer["items"]]
+    assert sources == ["popularity", "popularity", "new", "popularity", "popularity"]
+    assert {item["confidence"] for item in answer["items"]} == {0}
+    reasons = [item["reason"] for item in answer["items"]]
+    assert reasons[0].startswith("popular here: ")
+    assert reasons[2] == "new release of 2017-01-01"
 
 
 def test_anyone_can_ask_with_liked_and_disliked_tracks(client: httpx.Client) -> None:
@@ -67,7 +71,7 @@ def test_anyone_can_ask_with_liked_and_disliked_tracks(client: httpx.Client) -> 
     assert not {"high0", "high1", "high2"} & set(found)
     assert answer["unknown_tracks"] == ["nobody-knows"]
     assert answer["user"] is None
-    assert client.post("/v1/recommendations", json={}).json()["basis"] == "popularity"
+    assert client.post("/v1/recommendations", json={}).json()["basis"] == "default"
 
 
 def test_an_anonymous_history_equals_the_users_own(client: httpx.Client) -> None:

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from recommender.errors import StoreError, VersionError
-from recommender.serving.store import Listen, Store, Upload
+from recommender.serving.store import Feedback, Listen, Store, Upload
 
 
 @pytest.fixture
@@ -64,6 +64,19 @@ def test_everything_is_there_after_reopening(url: str) -> None:
     np.testing.assert_array_equal(kept.vector, upload().vector)
     np.testing.assert_array_equal(kept.clip_vectors, upload().clip_vectors)
     np.testing.assert_array_equal(kept.clip_starts_s, upload().clip_starts_s)
+    again.close()
+
+
+def test_verdicts_are_kept_in_their_order(url: str) -> None:
+    store = Store.open(url)
+    store.add_feedback(Feedback("u", "t", -1, 1000))
+    first, seq = store.feedback_after(0)
+    assert first == [Feedback("u", "t", -1, 1000)]
+    store.add_feedback(Feedback("u", "t", 0, 2000))
+    store.close()
+    again = Store.open(url)
+    assert again.feedback_after(seq)[0] == [Feedback("u", "t", 0, 2000)]
+    assert len(again.feedback_after(0)[0]) == 2
     again.close()
 
 

@@ -7,6 +7,7 @@ import numpy.typing as npt
 from fastapi import APIRouter
 from scipy import sparse
 
+from recommender.data.interactions import DISLIKED
 from recommender.ranking.ranker import RecommendOptions
 from recommender.serving.context import Now
 from recommender.serving.problems import Problem, problems
@@ -18,9 +19,10 @@ router = APIRouter(prefix="/v1/recommendations", tags=["recommendations"])
 
 @router.post("", summary="Recommend from liked and disliked tracks", responses=problems(400, 413, 422))
 def recommend_to_anyone(request: AnonymousRequest, now: Now) -> Recommendations:
-    """Fold the liked tracks in as if they were plays; nothing is stored. Disliked tracks are left out.
+    """Fold the liked tracks in as if they were plays; nothing is stored.
 
-    Without any liked track the answer is what most listeners play, and says so.
+    Disliked tracks are left out and hold back what is like them. Without any liked track the answer is popular tracks
+    and new releases by turns, and says so.
     """
     tracks = now.model.catalog.tracks
     asked = list(dict.fromkeys([*request.liked, *request.disliked]))
@@ -31,11 +33,19 @@ def recommend_to_anyone(request: AnonymousRequest, now: Now) -> Recommendations:
         )
     disliked = np.unique(tracks.rows(request.disliked, unknown="drop"))
     liked = np.setdiff1d(tracks.rows(request.liked, unknown="drop"), disliked)
-    options = RecommendOptions(top=request.top, max_per_artist=request.max_per_artist)
-    left_out = disliked if request.include_heard else np.union1d(liked, disliked)
-    return recommendations_for(
-        now, _one_row(liked, len(tracks)), _one_row(left_out, len(tracks)), options, user=None, unknown_tracks=unknown
+    options = RecommendOptions(
+        top=request.top,
+        max_per_artist=request.max_per_artist,
+        artist_gap=request.artist_gap,
+        diversity=request.diversity,
+        calibration=request.calibration,
+        popularity=request.popularity,
     )
+    plays = _one_row(liked, len(tracks))
+    heard = DISLIKED * _one_row(disliked, len(tracks))
+    if not request.include_heard:
+        heard = heard + plays
+    return recommendations_for(now, plays, heard, options, user=None, unknown_tracks=unknown)
 
 
 def _one_row(columns: npt.NDArray[np.integer], width: int) -> sparse.csr_matrix:

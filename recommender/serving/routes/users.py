@@ -8,25 +8,25 @@ from urllib.parse import urlencode
 
 import numpy as np
 from fastapi import APIRouter, BackgroundTasks, Query
-from scipy import sparse
 
-from recommender.errors import UnknownIdError
 from recommender.ranking.exploration import ExploreConfig, generator_of
 from recommender.ranking.ranker import RecommendOptions, explain
+from recommender.ranking.recommendation import ARTIST_GAP, DIVERSITY
 from recommender.serving.context import Now, ServerContext
-from recommender.serving.live import Snapshot
 from recommender.serving.problems import problems
 from recommender.serving.schemas import (
+    DIALS,
     MAX_TOP,
     Contribution,
     ExplanationAnswer,
+    HeldBackBy,
     Recommendations,
     SoundsLike,
     User,
     UserPage,
 )
 from recommender.serving.served import bucket_of, slots_of
-from recommender.serving.views import evidence_of, informative_plays, recommendations_for, tracks_of
+from recommender.serving.views import evidence_of, history, recommendations_for, tracks_of
 
 router = APIRouter(prefix="/v1/users", tags=["users"])
 SHOWN_PLAYS = 5
@@ -74,17 +74,30 @@ def recommend_to_user(
         float | None,
         Query(ge=0, le=1, description="Share of the places that try something; the server's setting if left out."),
     ] = None,
+    diversity: Annotated[float, Query(ge=0, le=1, description=DIALS["diversity"])] = DIVERSITY,
+    calibration: Annotated[float, Query(ge=0, le=1, description=DIALS["calibration"])] = 0.0,
+    popularity: Annotated[float, Query(ge=-1, le=1, description=DIALS["popularity"])] = 0.0,
+    distaste: Annotated[float, Query(ge=0, le=1, description=DIALS["distaste"])] = 1.0,
+    artist_gap: Annotated[int, Query(ge=0, le=MAX_TOP, description=DIALS["artist_gap"])] = ARTIST_GAP,
 ) -> Recommendations:
     """Recommend by everything that is known now, the listens of this second included.
 
-    A user without plays gets what most listeners play; `basis` and `note` say so. Some places try tracks that may be
-    better than is known: they are marked, stay the same for a while, and every place says how probable it was. A list
-    that `include_heard` or `max_listeners` changes tries nothing, and is not logged.
+    A user without plays gets popular tracks and new releases by turns; `basis` and `note` say so. Some places try
+    tracks that may be better than is known: they are marked, stay the same for a while, and every place says how
+    probable it was. A list that `include_heard` or `max_listeners` changes tries nothing, and is not logged.
     """
-    plays, heard = _history(now, user_id)
+    plays, heard = history(now, user_id)
     rows = None if max_listeners is None else np.flatnonzero(now.model.evidence <= max_listeners).astype(np.int32)
     options = RecommendOptions(
-        top=top, include_heard=include_heard, candidate_rows=rows, max_per_artist=max_per_artist or None
+        top=top,
+        include_heard=include_heard,
+        candidate_rows=rows,
+        max_per_artist=max_per_artist or None,
+        artist_gap=artist_gap,
+        diversity=diversity,
+        calibration=calibration,
+        popularity=popularity,
+        distaste=distaste,
     )
     if include_heard or max_listeners is not None:
         return recommendations_for(now, plays, heard, options, user=user_id)
@@ -103,12 +116,12 @@ def recommend_to_user(
 )
 def explain_to_user(user_id: str, track_id: str, now: Now) -> ExplanationAnswer:
     """Take a track's score for a user apart: which plays pulled it up, what it sounds like, what weighed how much."""
-    plays, heard = _history(now, user_id)
+    plays, heard = history(now, user_id)
     row = now.model.catalog.tracks.row(track_id)
-    found = explain(now.model, plays, row)
+    found = explain(now.model, plays, row, heard=heard)
     pulled = [(played, float(amount)) for played, amount in zip(found.played_rows, found.contributions, strict=True)]
     pulled = [(played, amount) for played, amount in pulled if amount > 0 and played != row][:SHOWN_PLAYS]
-    track = tracks_of(now, [row])[0]
+    track, shown = tracks_of(now, [row])[0], found.held_back_by[:SHOWN_PLAYS]
     return ExplanationAnswer(
         bundle=now.manifest.version,
         user=user_id,
@@ -120,7 +133,7 @@ def explain_to_user(user_id: str, track_id: str, now: Now) -> ExplanationAnswer:
         heard=row in heard.indices,
         taste_weight=found.taste_weight,
         play_weight=found.play_weight,
-        user_plays=informative_plays(now.model, plays),
+        user_plays=found.user_plays,
         evidence=evidence_of(track),
         from_plays=[
             Contribution(track=played, amount=amount)
@@ -135,15 +148,10 @@ def explain_to_user(user_id: str, track_id: str, now: Now) -> ExplanationAnswer:
             )
             for alike in found.sounds_like
         ],
+        confidence=found.confidence,
+        held_back_because=found.held_back_because,
+        held_back_by=[
+            HeldBackBy(track=track, verdict="hated" if held.disliked else "skipped", amount=held.amount)
+            for held, track in zip(shown, tracks_of(now, [held.track_row for held in shown]), strict=True)
+        ],
     )
-
-
-def _history(now: Snapshot, user_id: str) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
-    """Return what a user played and heard, each (1, n_tracks)."""
-    if user_id not in now.model.users:
-        raise UnknownIdError(
-            f"unknown user {user_id!r}: none of the {len(now.model.users)} known; POST /v1/listens makes a user known, "
-            "POST /v1/recommendations recommends without one"
-        )
-    row = now.model.users.row(user_id)
-    return now.model.plays[row], now.model.heard[row]

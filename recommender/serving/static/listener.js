@@ -2,7 +2,7 @@
 
 import { api, latest, post, userPath } from "./api.js";
 import { byId, count, h, toast } from "./dom.js";
-import { evidence, sourceBadge, trackRow } from "./rows.js";
+import { basisBadge, evidence, knownBadge, sourceBadge, trackRow } from "./rows.js";
 import { explanation } from "./why.js";
 
 const field = byId("user");
@@ -39,7 +39,7 @@ async function show(compare) {
   status.textContent = places.size ? status.textContent : "Asking…";
   try {
     const answer = await getList(userPath(chosen, `/recommendations?top=${TOP}${onlyNew ? "&max_listeners=0" : ""}`));
-    status.textContent = `${answer.basis === "popularity" ? "Default list" : "For " + chosen}: ${answer.note}.`;
+    status.replaceChildren(`${answer.basis === "default" ? "Default list" : "For " + chosen}: ${answer.note}. `, basisBadge(answer.basis));
     draw(answer.items, compare);
   } catch (error) {
     if (error.name === "AbortError") return;
@@ -52,7 +52,10 @@ async function showDefault() {
   // nothing is known of them: which new track they would like cannot be told
   setOnly(false);
   const answer = await post("/v1/recommendations", { liked: [], top: TOP });
-  status.textContent = `${chosen} has not listened yet. This is the default: what most listeners play. Press Played on any track to begin.`;
+  status.replaceChildren(
+    `${chosen} has not listened yet. This is the default: popular tracks and new releases by turns. Press Played on any track to begin. `,
+    basisBadge(answer.basis),
+  );
   draw(answer.items, false);
 }
 
@@ -114,7 +117,7 @@ function recommendedRow(item, move) {
     lead: h("span", { className: "rank" }, String(item.rank), move),
     details: [
       h("p", { className: "reason", dir: "auto" }, item.reason),
-      h("p", { className: "marks" }, sourceBadge(item.source), evidence(item.evidence.listeners), ask),
+      h("p", { className: "marks" }, sourceBadge(item.source), evidence(item.evidence.listeners), knownBadge(item.confidence), ask),
       why,
     ],
     actions: [verdict("Played", false), verdict("Skip", true)],

@@ -8,6 +8,13 @@ const SOURCES = {
   content: ["sound", "Its sound put it here"],
   popularity: ["popular", "Most listeners play it"],
   mixed: ["plays + sound", "Plays and sound agree"],
+  new: ["new release", "Nobody has played it yet"],
+};
+
+const BASES = {
+  taste: ["by taste", "Rests on what this listener played"],
+  "few plays": ["few plays", "Rests on few plays: little is known of this listener yet"],
+  default: ["default", "Nothing is known of this listener: everybody would get the like"],
 };
 
 export function playButton(track) {
@@ -39,7 +46,18 @@ export function evidence(listeners) {
 
 export function sourceBadge(source) {
   const [label, title] = SOURCES[source] ?? [source, ""];
-  return h("span", { className: `badge ${source}`, title }, label);
+  return h("span", { className: `badge ${source === "new" ? "release" : source}`, title }, label);
+}
+
+export function basisBadge(basis) {
+  const [label, title] = BASES[basis] ?? [basis, ""];
+  return h("span", { className: "badge basis", title }, label);
+}
+
+// how much is known of listener and track; nothing is shown where a list rests on nothing anyway
+export function knownBadge(confidence) {
+  if (!confidence) return null;
+  return h("span", { className: "known", title: "How much evidence of the listener and the track this rests on" }, `${Math.round(100 * confidence)} % known`);
 }
 
 // options: lead (before the cover), details (below the title), actions (at the end), onopen (title clicked)

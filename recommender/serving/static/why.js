@@ -3,11 +3,12 @@
 import { clock, count, h } from "./dom.js";
 import { play } from "./player.js";
 
-const PARTS = { cf: "plays", content: "sound", popularity: "popularity" };
+const PARTS = { cf: "plays", content: "sound", popularity: "popularity", distaste: "held back" };
 
 export function explanation(answer, openTrack) {
   const widest = Math.max(...Object.values(answer.parts).map(Math.abs), 1e-9);
-  const bars = Object.entries(answer.parts).map(([name, value]) => bar(PARTS[name] ?? name, name, value, widest));
+  const shown = Object.entries(answer.parts).filter(([name, value]) => name !== "distaste" || value);
+  const bars = shown.map(([name, value]) => bar(PARTS[name] ?? name, name, value, widest));
   const percent = (share) => `${Math.round(100 * share)} %`;
   return h(
     "div",
@@ -23,6 +24,7 @@ export function explanation(answer, openTrack) {
     ),
     answer.sounds_like.length ? h("h4", {}, "It sounds like what they played") : null,
     answer.sounds_like.length ? h("ul", {}, answer.sounds_like.map((alike) => alikeItem(answer.track, alike, openTrack))) : null,
+    answer.held_back_because ? h("p", { dir: "auto" }, `${answer.held_back_because[0].toUpperCase()}${answer.held_back_because.slice(1)}.`) : null,
     answer.from_plays.length ? h("h4", {}, "These plays pulled it up") : null,
     answer.from_plays.length ? h("ul", {}, answer.from_plays.map((pull) => h("li", {}, name(pull.track, openTrack)))) : null,
   );

@@ -1,0 +1,85 @@
+"""A list is more than its tracks: greedy choice from a pool so that they differ, and follow a mix where one is wanted.
+
+Maximal marginal relevance (Carbonell & Goldstein, SIGIR 1998), with the chosen set then put in the order of its scores,
+which keeps the diversity and costs less NDCG than the greedy order. ``benchmarks/lists.py`` compares it with a greedy
+determinantal point process, which lost more NDCG for the same diversity.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from recommender.ranking.calibration import Mix, mix_gain
+
+if TYPE_CHECKING:
+    from recommender.ranking.model import HybridModel
+
+Float32s = npt.NDArray[np.float32]
+
+
+def alike_vectors(model: HybridModel, track_rows: npt.NDArray[np.integer]) -> Float32s:
+    """Return vectors whose inner product says how alike two tracks are.
+
+    Parameters
+    ----------
+    model : HybridModel
+    track_rows : ndarray, shape (k,), int
+
+    Returns
+    -------
+    ndarray, shape (k, d + dim), float32
+        Unit sound vector and unit posterior factors side by side, brought to unit length: the cosine is the mean of
+        that of the sound and that of the factors, where both are known, else that of the factors. Zeros for a track of
+        which nothing is known.
+    """
+    sides = np.hstack([_unit(model.posterior_factors[track_rows]), model.sound_vectors[track_rows]])
+    return _unit(sides)
+
+
+def choose(relevance: Float32s, vectors: Float32s, top: int, diversity: float, mix: Mix | None = None) -> list[int]:
+    """Choose places of a pool one by one: relevant, unlike those chosen before, and after the mix.
+
+    Parameters
+    ----------
+    relevance : ndarray, shape (p,), float32
+        Higher is better; standardised here over the pool, so that the dials mean the same for all users.
+    vectors : ndarray, shape (p, width), float32
+        By `alike_vectors`.
+    top : int
+    diversity : float in [0, 1]
+        Share of unlikeness: of one minus the largest cosine with what was chosen before.
+    mix : Mix, optional
+        What the list's mix should be, see `recommender.ranking.calibration`.
+
+    Returns
+    -------
+    list of int, length min(top, p)
+        Places in the order of choice.
+    """
+    values = relevance.astype(np.float64)
+    spread = float(values.std()) if len(values) else 0.0
+    values = (1 - diversity) * (values - values.mean()) / spread if spread > 1e-9 else np.zeros(len(values))
+    nearest = np.zeros(len(values))
+    counts = np.zeros(len(mix.wanted)) if mix is not None else None
+    chosen: list[int] = []
+    for _ in range(min(top, len(values))):
+        gains = values - diversity * nearest
+        if mix is not None and counts is not None:
+            gains = (1 - mix.weight) * gains + mix.weight * mix_gain(counts, mix.wanted)[mix.groups]
+        gains[chosen] = -np.inf
+        best = int(gains.argmax())
+        chosen.append(best)
+        if diversity:
+            nearest = np.maximum(nearest, vectors @ vectors[best])
+        if mix is not None and counts is not None:
+            counts[mix.groups[best]] += 1
+    return chosen
+
+
+def _unit(vectors: Float32s) -> Float32s:
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    units: Float32s = np.divide(vectors, length, out=np.zeros(vectors.shape, dtype=np.float32), where=length > 1e-12)
+    return units
