@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from pipelines import console
 from pipelines.config import Settings
 from pipelines.evaluate import embedder, print_report
 from pipelines.train import read_library
 from pipelines.workspace import Workspace
+from recommender.data.storage import digest_of
 from recommender.errors import DataError
 
 
 def cold_start(
-    workspace: Workspace, settings: Settings, out: Path, *, seeds: int, fraction: float, min_users: int
+    workspace: Workspace,
+    settings: Settings,
+    out: Path,
+    *,
+    seeds: int,
+    fraction: float,
+    min_users: int,
+    split: str = "random",
+    tasks: tuple[str, ...] = (),
+    methods: tuple[str, ...] = (),
 ) -> None:
-    """Hide every play of some tracks and see who finds their listeners; write report.json, tables and a plot.
+    """Let tracks and users lose their plays and see which method knows them all the same; write a report.
 
     Parameters
     ----------
@@ -26,9 +38,13 @@ def cold_start(
     seeds : int
         Splits to average over.
     fraction : float
-        Share of the tracks that goes cold.
+        Share of the tracks, or users, that goes cold.
     min_users : int
         A track with fewer listeners is left out.
+    split : {"random", "time", "artist"}
+        Which tracks go cold together.
+    tasks, methods : tuple of str
+        What to measure; the default if empty.
     """
     from recommender.evaluation.cold_start import ColdStartConfig, run_cold_start_experiment
 
@@ -36,12 +52,28 @@ def cold_start(
     if not len(library.interactions):
         raise DataError(f"{workspace.folder} holds no plays; ingest --interactions or --listens")
     embed, embeddable = embedder(library, settings)
-    if embed is None:
-        raise DataError(f"{workspace.folder} has nothing to hear; ingest --music or --embeddings, then try again")
-    config = ColdStartConfig(seeds=tuple(range(seeds)), fraction=fraction, min_plays=min_users, ranker=settings.ranker)
+    config = ColdStartConfig(
+        seeds=tuple(range(seeds)),
+        fraction=fraction,
+        min_plays=min_users,
+        ranker=settings.ranker,
+        split=split,  # type: ignore[arg-type]
+        tasks=tasks or ColdStartConfig.tasks,
+        methods=methods,
+    )
+    heard = np.frombuffer(f"{library.digest} {settings.model_dump_json()}".encode(), dtype=np.uint8)
     with console.progress("Cold-start experiment") as bar:
         report = run_cold_start_experiment(
-            library.catalog, library.interactions, embed, config, out, bar, embeddable=embeddable
+            library.catalog,
+            library.interactions,
+            embed,
+            config,
+            out,
+            bar,
+            embeddable=embeddable,
+            embed_version=digest_of(heard),
         )
     print_report(report.table)
-    console.out.print(f"{out}: report.json, report.md, table.csv, cold_start.png", markup=False)
+    for what, why in report.left_out:
+        console.out.print(f"left out: {what}: {why}", markup=False)
+    console.out.print(f"{out}: report.html, report.json, tables as CSV, plots as PNG", markup=False)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -47,17 +48,13 @@ def resample(per_seed: PerSeed, *, draws: int = DRAWS, seed: int = 0) -> tuple[F
         figures = frame.to_numpy(dtype=np.float64)
         values[rows, columns] = np.nan_to_num(figures)
         counted[rows, columns] = np.isfinite(figures)
-    rng = np.random.default_rng(seed)
     shape = (-1, len(per_seed), n_metrics)
     estimate = _mean_of_seeds(values.sum(axis=0)[None], counted.sum(axis=0)[None], shape)[0]
     samples = np.empty((draws, n_metrics))
-    step = max(1, _CHUNK_VALUES // max(len(users), 1))
-    for start in range(0, draws, step):
-        n = min(step, draws - start)
-        weights = np.stack(
-            [np.bincount(rng.integers(len(users), size=len(users)), minlength=len(users)) for _ in range(n)]
-        )
-        samples[start : start + n] = _mean_of_seeds(weights @ values, weights @ counted, shape)
+    start = 0
+    for weights in _drawn(len(users), draws, seed):
+        samples[start : start + len(weights)] = _mean_of_seeds(weights @ values, weights @ counted, shape)
+        start += len(weights)
     return estimate, samples
 
 
@@ -114,6 +111,27 @@ def compare(figures: Mapping[str, PerSeed], method: str, *, draws: int = DRAWS, 
             difference = own[number] - other[number]
             rows.append((method, baseline, metric, difference, low[number], high[number], _count_users(per_seed)))
     return pd.DataFrame(rows, columns=["method", "baseline", "metric", "difference", "low", "high", "n_users"])
+
+
+def _drawn(n_users: int, draws: int, seed: int) -> Iterator[Floats]:
+    """Yield how often each user is drawn, (some draws, n_users) at a time."""
+    step = max(1, _CHUNK_VALUES // max(n_users, 1))
+    if draws <= step:
+        yield _draw_all(n_users, draws, seed)
+        return
+    rng = np.random.default_rng(seed)
+    for start in range(0, draws, step):
+        yield _draw(n_users, min(step, draws - start), rng)
+
+
+@lru_cache(maxsize=2)  # every method of a task is read on the same draws
+def _draw_all(n_users: int, draws: int, seed: int) -> Floats:
+    return _draw(n_users, draws, np.random.default_rng(seed))
+
+
+def _draw(n_users: int, draws: int, rng: np.random.Generator) -> Floats:
+    counts = [np.bincount(rng.integers(n_users, size=n_users), minlength=n_users) for _ in range(draws)]
+    return np.stack(counts).astype(np.float64)
 
 
 def _mean_of_seeds(sums: Floats, counts: Floats, shape: tuple[int, int, int]) -> Floats:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from recommender.data.storage import load_arrays, save_arrays
+from recommender.data.storage import digest_of, load_arrays, save_arrays
 from recommender.evaluation.methods import Fits, Method
 from recommender.evaluation.protocol import Task, catalog_figures, rank_users, read_lists
 
@@ -33,15 +33,15 @@ class SeedFigures:
         Columns task, method, metric, value: coverage, Gini, popularity lift.
     durations_s : dict of str to float
         ``"task: method"``; a method that is the first to need a fitted model pays for it.
-    counts : dict of task to dict of str to int
-        Training pairs, hidden pairs, candidates and users.
+    counts : dict of task to dict
+        Training pairs, hidden pairs, revealed pairs, candidates and users; ``split``, a digest of what is asked.
     """
 
     seed: int
     per_user: dict[str, dict[str, pd.DataFrame]]
     catalog: pd.DataFrame
     durations_s: dict[str, float]
-    counts: dict[str, dict[str, int]]
+    counts: dict[str, dict[str, int | str]]
 
 
 def measure(
@@ -69,7 +69,7 @@ def measure(
     per_user: dict[str, dict[str, pd.DataFrame]] = {}
     catalog: list[tuple[str, str, str, float]] = []
     durations: dict[str, float] = {}
-    counts: dict[str, dict[str, int]] = {}
+    counts: dict[str, dict[str, int | str]] = {}
     for task, fits in tasks:
         parts = {f"{task.name}, {part}": relevant for part, relevant in task.parts if relevant.nnz}
         readings = {task.name: task.relevant} | parts
@@ -86,12 +86,28 @@ def measure(
                 ]
             step()
         counts[task.name] = {
-            "training_pairs": int(fits.plays.nnz),
+            "training_pairs": int(fits.trained.plays.nnz),
             "hidden_pairs": int(task.relevant.nnz),
+            "revealed_pairs": int(task.revealed.to_csr().nnz) if task.revealed is not None else 0,
             "candidates": len(task.candidate_rows),
             "users": len(task.user_rows),
+            "split": digest_of(task.relevant.indptr, task.relevant.indices, task.candidate_rows),
         }
     return SeedFigures(seed, per_user, pd.DataFrame(catalog, columns=CATALOG_COLUMNS), durations, counts)
+
+
+def merge_figures(pieces: Sequence[SeedFigures]) -> SeedFigures:
+    """Join what was measured of one seed piece by piece: other tasks, or other methods on the same tasks."""
+    per_user: dict[str, dict[str, pd.DataFrame]] = {}
+    durations: dict[str, float] = {}
+    counts: dict[str, dict[str, int | str]] = {}
+    for piece in pieces:
+        for task, frames in piece.per_user.items():
+            per_user.setdefault(task, {}).update(frames)
+        durations |= piece.durations_s
+        counts |= piece.counts
+    catalog = pd.concat([piece.catalog for piece in pieces], ignore_index=True)
+    return SeedFigures(pieces[0].seed, per_user, catalog, durations, counts)
 
 
 def save_figures(path: Path, version: str, figures: SeedFigures) -> None:

@@ -7,9 +7,9 @@ then in every table. `Fits` holds what several methods need, fitted on the task'
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +20,11 @@ from recommender.data.embeddings import Embeddings
 from recommender.data.interactions import Interactions
 from recommender.errors import ModelError
 from recommender.evaluation.metrics import Int32s
-from recommender.evaluation.protocol import Rank, Task
+from recommender.evaluation.protocol import Rank, Task, joined
+from recommender.models.als import fold_in_tracks, fold_in_users, play_confidence
 from recommender.models.cold_start import fit_prior_and_left_out, smooth_track_factors
 from recommender.models.factors import Factors
-from recommender.ranking.ranker import HybridModel, RankerConfig, fit_hybrid, score_users
+from recommender.ranking.ranker import HybridModel, RankerConfig, fit_hybrid, score_users, with_live_plays
 
 Embed = Callable[[Interactions], Embeddings]
 """Makes the embeddings given the training plays alone."""
@@ -35,14 +36,17 @@ ScoreUsers = Callable[[Int32s], Scores]
 Similarity = Callable[[Int32s, Int32s], npt.NDArray[np.float32]]
 """Similarities >= 0 of some track rows (a,) to others (b,): (a, b), float32."""
 
+T = TypeVar("T")
+
 NEIGHBOURS = 100
 SHARPNESS = 2.0
+GATE_HALF = 3
 _KNN_BLOCK = 1024
 
 
 @dataclass(frozen=True, eq=False)
 class Fits:
-    """What is learned from one training set, each on first use.
+    """What is learned from one training set, each on first use, and what plays that came later add to it.
 
     Parameters
     ----------
@@ -54,6 +58,8 @@ class Fits:
         Of everything random in the methods.
     fitted : HybridModel, optional
         Fitted on the same plays before, to be used instead of fitting one here.
+    revealed : Interactions, optional
+        Plays that arrived after the training. Set by `after`.
     """
 
     catalog: Catalog
@@ -62,6 +68,28 @@ class Fits:
     config: RankerConfig
     seed: int
     fitted: HybridModel | None = None
+    revealed: Interactions | None = None
+    _trained: Fits | None = None
+    _made: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def trained(self) -> Fits:
+        """What was learned in training alone."""
+        return self._trained or self
+
+    def after(self, revealed: Interactions | None) -> Fits:
+        """Return what is known after these plays have arrived too; nothing is fitted again."""
+        if revealed is None or not len(revealed):
+            return self.trained
+        return replace(self.trained, revealed=revealed, _trained=self.trained, _made={})
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """Return what `make` gives, asked only once for all that is ranked after this training."""
+        made = self.trained._made
+        if name not in made:
+            made[name] = make()
+        value: T = made[name]
+        return value
 
     def require_embeddings(self) -> Embeddings:
         """Return the embeddings.
@@ -79,22 +107,51 @@ class Fits:
 
     @cached_property
     def plays(self) -> sparse.csr_matrix:
-        """Liked plays, shape (n_users, n_tracks), float32."""
-        return self.train.to_csr()
+        """Liked plays, the revealed ones included, shape (n_users, n_tracks), float32."""
+        return self._known.to_csr()
+
+    @cached_property
+    def confidence(self) -> sparse.csr_matrix:
+        """The weights of the plays, as ALS has them."""
+        return play_confidence(self.plays, self.factors.config.play_emphasis)
 
     @cached_property
     def heard(self) -> sparse.csr_matrix:
-        """Everything heard, shape (n_users, n_tracks), float32."""
-        return self.train.heard()
+        """Everything heard, the revealed plays included, shape (n_users, n_tracks), float32."""
+        return self._known.heard()
+
+    @cached_property
+    def evidence(self) -> npt.NDArray[np.int64]:
+        """How many users played each track, the revealed plays included, shape (n_tracks,)."""
+        return self._known.track_evidence()
+
+    @cached_property
+    def _known(self) -> Interactions:
+        return self.train if self.revealed is None else joined(self.train, self.revealed)
 
     @cached_property
     def factors(self) -> Factors:
         """ALS on the training plays, as strong as First Listen finds it."""
-        return self.hybrid.factors
+        return self.trained.hybrid.factors
+
+    @cached_property
+    def live_factors(self) -> Factors:
+        """The factors of ALS, with those folded in that only the revealed plays know: new tracks, then new users."""
+        if self.revealed is None:
+            return self.factors
+        users, tracks = self.factors.user_factors.copy(), self.factors.track_factors.copy()
+        config = self.factors.config
+        new_tracks = np.flatnonzero(~tracks.any(axis=1) & (self.evidence > 0))
+        tracks[new_tracks] = fold_in_tracks(self.confidence[:, new_tracks], users, config)
+        new_users = np.flatnonzero(~users.any(axis=1) & (np.diff(self.plays.indptr) > 0))
+        users[new_users] = fold_in_users(self.confidence[new_users], tracks, config)
+        return Factors(self.factors.users, self.factors.tracks, users, tracks, config)
 
     @cached_property
     def hybrid(self) -> HybridModel:
-        """First Listen fitted on the training plays and the embeddings."""
+        """First Listen fitted on the training plays and the embeddings; the revealed plays come in live."""
+        if self.revealed is not None:
+            return with_live_plays(self.trained.hybrid, self.revealed)
         if self.fitted is not None:
             return self.fitted
         return fit_hybrid(self.catalog, self.train, self.embeddings, self.config)
@@ -102,6 +159,8 @@ class Fits:
     @cached_property
     def sound(self) -> npt.NDArray[np.float32]:
         """Standardised embeddings, shape (n_tracks, dim), float32; zeros where a track has none."""
+        if self._trained is not None:
+            return self._trained.sound
         vectors, has = self.require_embeddings().of(self.train.tracks)
         spread = vectors[has].std(axis=0)
         standard = (vectors - vectors[has].mean(axis=0)) / np.where(spread > 0, spread, 1.0)
@@ -123,8 +182,8 @@ def random_order(task: Task, fits: Fits) -> Rank:
 
 
 def popularity(task: Task, fits: Fits) -> Rank:
-    """By listeners in training; new tracks have none and follow in random order."""
-    return _same_for_all(task.train.track_evidence(), task, fits)
+    """By listeners; new tracks have none and follow in random order."""
+    return _same_for_all(fits.evidence, task, fits)
 
 
 def oracle_popularity(task: Task, fits: Fits) -> Rank:
@@ -133,9 +192,15 @@ def oracle_popularity(task: Task, fits: Fits) -> Rank:
 
 
 def als_alone(task: Task, fits: Fits) -> Rank:
-    """Collaborative filtering; a track without plays has zero factors."""
-    tracks = fits.factors.track_factors[task.candidate_rows].T
-    return rank_by(lambda users: fits.factors.user_factors[users] @ tracks, task, fits)
+    """Collaborative filtering; a track or a user without plays has zero factors."""
+    return rank_by(als_scores(task, fits), task, fits)
+
+
+def als_scores(task: Task, fits: Fits) -> ScoreUsers:
+    """Return the scores of `als_alone`."""
+    factors = fits.live_factors
+    tracks = factors.track_factors[task.candidate_rows].T
+    return lambda users: factors.user_factors[users] @ tracks
 
 
 def content_knn(task: Task, fits: Fits) -> Rank:
@@ -145,7 +210,7 @@ def content_knn(task: Task, fits: Fits) -> Rank:
 
 def joint_knn(task: Task, fits: Fits) -> Rank:
     """By neighbours in factors and in sound, their similarities added; a new track has its sound alone."""
-    directions = _unit(fits.factors.track_factors)
+    directions = _unit(fits.live_factors.track_factors)
 
     def alike(some: Int32s, others: Int32s) -> npt.NDArray[np.float32]:
         in_taste: npt.NDArray[np.float32] = np.maximum(directions[some] @ directions[others].T, 0)
@@ -159,14 +224,25 @@ def audio_alone(task: Task, fits: Fits) -> Rank:
 
     Tracks without an embedding come last. What users like is still learned from their plays.
     """
+    return rank_by(audio_scores(task, fits), task, fits)
+
+
+def audio_scores(task: Task, fits: Fits) -> ScoreUsers:
+    """Return the scores of `audio_alone`."""
     vectors, has = fits.require_embeddings().of(fits.train.tracks)
-    model, prior_means = fits.hybrid, fits.hybrid.prior_means.copy()
-    if model.prior is not None:
-        taught = has & (model.evidence > 0)
-        smooth = smooth_track_factors(model.confidence, model.factors.user_factors, model.factors.config)
-        prior_means[taught] = fit_prior_and_left_out(
-            vectors[taught], smooth[taught], model.evidence[taught], fits.config.prior
-        )[1]
+    model = fits.trained.hybrid
+
+    def predict() -> npt.NDArray[np.float32]:
+        prior_means = model.prior_means.copy()
+        if model.prior is not None:
+            smooth = smooth_track_factors(model.confidence, model.factors.user_factors, model.factors.config)
+            taught = has & (model.evidence > 0)
+            prior_means[taught] = fit_prior_and_left_out(
+                vectors[taught], smooth[taught], model.evidence[taught], fits.config.prior
+            )[1]
+        return prior_means
+
+    prior_means = fits.once("prior means of audio alone", predict)
     unheard = replace(model, prior_means=prior_means, evidence=np.zeros_like(model.evidence))
     known = has[task.candidate_rows]
 
@@ -174,7 +250,7 @@ def audio_alone(task: Task, fits: Fits) -> Rank:
         scores = score_users(unheard, fits.plays[users])[:, task.candidate_rows]
         return np.where(known, scores, scores.min(axis=1, keepdims=True) - 1)
 
-    return rank_by(score, task, fits)
+    return score
 
 
 def shuffled_embeddings(task: Task, fits: Fits) -> Rank:
@@ -187,6 +263,19 @@ def first_listen(task: Task, fits: Fits) -> Rank:
     """The hybrid ranker, as it would be served, without the cap on artists."""
     model = fits.hybrid
     return rank_by(lambda users: score_users(model, fits.plays[users])[:, task.candidate_rows], task, fits)
+
+
+def gate(task: Task, fits: Fits) -> Rank:
+    """ALS and audio, each standardised per user over the candidates; a track with n plays has n/(n+3) of the first."""
+    in_taste, by_sound = als_scores(task, fits), audio_scores(task, fits)
+    evidence = fits.evidence[task.candidate_rows]
+    has = fits.has_sound[task.candidate_rows]
+    weight = np.where(has, evidence / (evidence + GATE_HALF), 1.0)
+
+    def score(users: Int32s) -> Scores:
+        return weight * _standard(in_taste(users), evidence > 0) + (1 - weight) * _standard(by_sound(users), has)
+
+    return rank_by(score, task, fits)
 
 
 METHODS: dict[str, Method] = {
@@ -207,7 +296,7 @@ NEED_EMBEDDINGS = frozenset({"shuffled embeddings", "content kNN", "kNN on CF an
 
 
 def rank_by(score: ScoreUsers, task: Task, fits: Fits) -> Rank:
-    """Turn scores of the candidates into lists: heard tracks left out, equal scores in random order.
+    """Turn scores of the candidates into lists: `Task.left_out` left out, equal scores in random order.
 
     Ties are broken by a hash of (seed, user, track), so that an order without meaning is a different one for each user
     and the same in whatever blocks the users come. Without it, a method that scores all new tracks alike would profit
@@ -225,7 +314,7 @@ def rank_by(score: ScoreUsers, task: Task, fits: Fits) -> Rank:
         scores = np.array(score(user_rows), dtype=np.float64)
         if np.isnan(scores).any():
             raise ModelError(f"a score of the task {task.name!r} is NaN: the model that gave it did not converge")
-        heard = fits.heard[user_rows].tocoo()
+        heard = task.left_out[user_rows].tocoo()
         among = columns[heard.col] >= 0
         scores[heard.row[among], columns[heard.col[among]]] = -np.inf
         return [
@@ -278,7 +367,7 @@ def _alike_in_sound(fits: Fits, some: Int32s, others: Int32s) -> npt.NDArray[np.
 
 def _nearest_neighbours(alike: Similarity, usable: npt.NDArray[np.bool_], task: Task, fits: Fits) -> Rank:
     """Sum a candidate's similarities to those of its `NEIGHBOURS` nearest played tracks that the user played."""
-    played = np.flatnonzero((task.train.track_evidence() > 0) & usable).astype(np.int32)
+    played = np.flatnonzero((fits.evidence > 0) & usable).astype(np.int32)
     if not len(played):
         return _same_for_all(np.zeros(len(usable)), task, fits)
     n_neighbours = min(NEIGHBOURS, len(played))
@@ -295,6 +384,15 @@ def _nearest_neighbours(alike: Similarity, usable: npt.NDArray[np.bool_], task: 
     neighbours = sparse.vstack(parts).T.tocsr()
     liked = (fits.plays > 0).astype(np.float32)
     return rank_by(lambda users: (liked[users] @ neighbours).toarray(), task, fits)
+
+
+def _standard(scores: Scores, among: npt.NDArray[np.bool_]) -> Scores:
+    """Bring each row to mean 0 and standard deviation 1 over some columns; a row that does not vary becomes 0."""
+    if not among.any():
+        return np.zeros_like(scores)
+    mean = scores[:, among].mean(axis=1, keepdims=True)
+    spread = scores[:, among].std(axis=1, keepdims=True)
+    return np.asarray(np.where(spread > 1e-12, (scores - mean) / np.where(spread > 1e-12, spread, 1), 0))
 
 
 def _unit(vectors: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

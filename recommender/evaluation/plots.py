@@ -12,10 +12,14 @@ from recommender.data.storage import atomic_path
 from recommender.errors import DataError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from recommender.evaluation.report import Report
 
 SUBJECT_COLOUR, OTHER_COLOUR, BOUND_COLOUR = "#c2410c", "#64748b", "#cbd5e1"
 SERIES_COLOURS = ("#0f766e", "#c2410c", "#64748b", "#7c3aed", "#a16207", "#be185d")
+METHOD_COLOURS = ("#2563eb", "#0f766e", "#7c3aed", "#64748b", "#a16207", "#be185d", "#0891b2", "#4d7c0f")
+LINE_STYLES = ("--", ":")
 BOUNDS = ("random", "shuffled embeddings", "oracle popularity", "oracle")
 DPI = 150
 
@@ -65,6 +69,60 @@ def plot_methods(
     n_users = int(table["n_users"].max())
     figure.suptitle(f"{report.title} ({n_users} users, {seeds} {'split' if seeds == 1 else 'splits'})", fontsize=12)
     figure.text(0.99, 0.01, "95 % intervals by user bootstrap", ha="right", fontsize=8, color="#475569")
+    _save(figure, path)
+
+
+def plot_curve(
+    points: pd.DataFrame, path: Path, *, curve: str, metrics: Sequence[str], subject: str = "First Listen"
+) -> None:
+    """Draw how methods grow with the revealed plays, with 95 % bands; one panel a metric.
+
+    Parameters
+    ----------
+    points : DataFrame
+        As `curve_figures.curve_points` gives them.
+    path : Path
+        A .png or .svg, written whole or not at all.
+    curve : {"tracks", "users"}
+    metrics : sequence of str
+    subject : str
+        Drawn in a colour of its own, on top.
+
+    Raises
+    ------
+    DataError
+        If there is no such curve or metric.
+    """
+    mine = points[(points["curve"] == curve) & points["metric"].isin(metrics)]
+    if set(mine["metric"]) != set(metrics):
+        raise DataError(f"there are no points of {', '.join(metrics)} on the curve {curve!r}")
+    figure, axes = _figure(len(metrics), width=5.2, height=4.4, share_y=False)
+    methods = list(dict.fromkeys(mine["method"]))
+    others = [method for method in methods if method != subject]
+    plays = sorted(set(mine["plays"]))
+    for axis, metric in zip(axes, metrics, strict=True):
+        for method in [*others, *(m for m in methods if m == subject)]:
+            rows = mine[(mine["metric"] == metric) & (mine["method"] == method)].sort_values("plays")
+            number = 0 if method == subject else others.index(method)
+            colour = SUBJECT_COLOUR if method == subject else METHOD_COLOURS[number % len(METHOD_COLOURS)]
+            at = [plays.index(count) for count in rows["plays"]]
+            style = "-" if method == subject else LINE_STYLES[number // len(METHOD_COLOURS) % len(LINE_STYLES)]
+            width = 2.6 if method == subject else 1.5
+            axis.plot(at, rows["mean"], style, color=colour, linewidth=width, marker="o", markersize=3.5, label=method)
+            axis.fill_between(at, rows["low"], rows["high"], color=colour, alpha=0.13, linewidth=0)
+        axis.set_xticks(range(len(plays)), [str(count) for count in plays])
+        axis.set_xlabel(f"revealed plays of each new {curve.removesuffix('s')}")
+        axis.set_ylim(bottom=0)
+        axis.set_title(_metric_label(metric), fontsize=11, loc="left")
+        axis.grid(visible=True, color="#e2e8f0", linewidth=0.8)
+    handles, labels = axes[-1].get_legend_handles_labels()
+    last = mine[(mine["metric"] == metrics[-1]) & (mine["plays"] == plays[-1])].set_index("method")["mean"]
+    order = sorted(range(len(labels)), key=lambda n: -float(last.get(labels[n], 0.0)))
+    figure.legend(
+        [handles[n] for n in order], [labels[n] for n in order], loc="outside right upper", frameon=False, fontsize=9
+    )
+    figure.suptitle(f"First plays of new {curve} ({int(mine['n_users'].max())} users)", fontsize=12)
+    figure.text(0.99, 0.01, "bands: 95 % intervals by user bootstrap", ha="right", fontsize=8, color="#475569")
     _save(figure, path)
 
 

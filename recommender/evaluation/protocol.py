@@ -1,24 +1,27 @@
 """What is hidden, who may be recommended, and how a method is read: the tasks of an evaluation.
 
 A method under test is a function ``rank(user_rows, k)`` that returns one array of track rows a user, best first. It
-leaves out what the user heard in training and names only candidates; a method that does not is refused, because its
-figures would mean something else.
+leaves out `Task.left_out` (what the user heard in training, first of all) and names only candidates; a method that does
+not is refused, because its figures would mean something else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
+from recommender.data.catalog import Catalog
 from recommender.data.interactions import Interactions
-from recommender.data.splits import Split, check_no_leakage, split_by_time, split_cold_tracks, split_per_user
+from recommender.data.splits import Split, check_no_leakage, split_by_time, split_per_user
 from recommender.errors import DataError, LeakageError, ModelError
 from recommender.evaluation import metrics
+from recommender.evaluation.cold_splits import SplitBy, filter_min_users, hide_tracks
 from recommender.evaluation.metrics import NOTHING, Int32s
 
 Rank = Callable[[Int32s, int], Sequence[npt.NDArray[np.integer]]]
@@ -44,11 +47,16 @@ class Task:
         Sorted rows of the users with at least one relevant track: those that figures are read for.
     parts : tuple of (str, csr_matrix)
         Shares of `relevant` that are read on the same lists, for example cold and warm tracks of a mixed list.
+    revealed : Interactions, optional
+        Plays that arrive after the training: models are not fitted on them, and take them in as a service would.
+    reserved : csr_matrix, shape (n_users, n_tracks), float32, optional
+        Entries mark pairs that are in nobody's list besides those heard in training: all that are revealed at some
+        point of a curve, so that its points rank the same tracks for the same users.
 
     Raises
     ------
     LeakageError
-        If a relevant track was heard in training.
+        If a relevant track was heard in training or is revealed, or a revealed pair is not reserved.
     DataError
         If nobody has a relevant track, or a relevant track is no candidate.
     """
@@ -59,6 +67,14 @@ class Task:
     candidate_rows: Int32s
     user_rows: Int32s
     parts: tuple[tuple[str, sparse.csr_matrix], ...] = ()
+    revealed: Interactions | None = None
+    reserved: sparse.csr_matrix | None = None
+
+    @cached_property
+    def left_out(self) -> sparse.csr_matrix:
+        """What may be in nobody's list, shape (n_users, n_tracks), float32: heard in training, or reserved."""
+        heard = self.train.heard()
+        return heard if self.reserved is None else sparse.csr_matrix(((heard + self.reserved) > 0).astype(np.float32))
 
     def __post_init__(self) -> None:
         if not len(self.user_rows):
@@ -71,6 +87,14 @@ class Task:
         if leaked:
             raise LeakageError(
                 f"the task {self.name!r} hides {leaked} (user, track) pairs that its training data holds"
+            )
+        shown = int(self.relevant.multiply(self.left_out).nnz)
+        revealed = self.revealed.heard() if self.revealed is not None else None
+        loose = 0 if revealed is None else int(revealed.nnz - revealed.multiply(self.left_out).nnz)
+        if shown or loose:
+            raise LeakageError(
+                f"the task {self.name!r} asks for {shown} pairs that are reserved to be revealed, and reveals {loose} "
+                "pairs that are not reserved"
             )
 
 
@@ -101,12 +125,6 @@ def make_task(
     return Task(name, split.train, relevant, np.flatnonzero(is_candidate).astype(np.int32), user_rows, apart)
 
 
-def filter_min_users(interactions: Interactions, min_users: int) -> Interactions:
-    """Leave out the tracks that fewer than `min_users` users played; the vocabularies stay."""
-    kept = interactions.track_evidence() >= min_users
-    return interactions.select(kept[interactions.track_rows])
-
-
 def warm_task(interactions: Interactions, *, fraction: float = 0.2, min_users: int = 5, seed: int) -> Task:
     """Hide a fraction of each user's (user, track) pairs: the warm protocol.
 
@@ -115,7 +133,7 @@ def warm_task(interactions: Interactions, *, fraction: float = 0.2, min_users: i
     kept = filter_min_users(interactions, min_users)
     split = split_per_user(kept, fraction, seed)
     check_no_leakage(split)
-    return make_task("warm", split, _tracks_of(kept))
+    return make_task("warm", split, tracks_of(kept))
 
 
 def cold_task(
@@ -125,26 +143,20 @@ def cold_task(
     fraction: float = 0.2,
     min_users: int = 5,
     seed: int,
+    by: SplitBy = "random",
+    catalog: Catalog | None = None,
 ) -> Task:
     """Hide every play of a fraction of the tracks that have an embedding; the candidates are those tracks alone.
 
     What few users played stays in training: it is never a candidate, but it is there when a new track arrives.
 
-    Seeds are folds: with a fraction of 1/5, seeds 0 to 4 hide each eligible track once, 5 to 9 do so anew. Which tracks
-    are hidden moves the figures more than anything else, and folds take away most of that chance.
-
-    Parameters
-    ----------
-    interactions : Interactions
-    has_embedding : ndarray, shape (n_tracks,), bool
-    fraction : float in (0, 1)
-        Of the tracks with an embedding and at least `min_users` users.
-    min_users : int
-        Tracks with fewer users do not go cold.
-    seed : int
+    Which tracks are hidden moves the figures more than anything else; that seeds are folds takes away most of that
+    chance. The parameters are those of `cold_splits.hide_tracks`.
     """
-    split, cold = _hide_tracks(interactions, has_embedding, fraction, min_users, seed)
-    return make_task("cold", split, np.flatnonzero(cold).astype(np.int32))
+    split = hide_tracks(
+        interactions, has_embedding, fraction=fraction, min_users=min_users, seed=seed, by=by, catalog=catalog
+    )
+    return make_task("cold", split, split.held_rows)
 
 
 def mixed_task(
@@ -154,18 +166,21 @@ def mixed_task(
     fraction: float = 0.2,
     min_users: int = 5,
     seed: int,
+    by: SplitBy = "random",
+    catalog: Catalog | None = None,
 ) -> Task:
     """Hide tracks as `cold_task` does and a fraction of each user's pairs among the rest; all tracks are candidates.
 
     Its parts ``cold`` and ``warm`` read the hidden tracks and the hidden pairs apart, on the same lists.
     """
     kept = filter_min_users(interactions, min_users)
-    without_cold, cold = _hide_tracks(kept, has_embedding, fraction, min_users, seed)
-    inner = split_per_user(without_cold.train, fraction, seed)
-    test = _join(without_cold.test, inner.test)
-    split = Split(inner.train, test, "pairs")
+    outer = hide_tracks(kept, has_embedding, fraction=fraction, min_users=min_users, seed=seed, by=by, catalog=catalog)
+    cold = np.zeros(len(interactions.tracks), dtype=bool)
+    cold[outer.held_rows] = True
+    inner = split_per_user(outer.train, fraction, seed)
+    split = Split(inner.train, joined(outer.test, inner.test), "pairs")
     check_no_leakage(split)
-    candidates = np.union1d(_tracks_of(without_cold.train), np.flatnonzero(cold)).astype(np.int32)
+    candidates = np.union1d(tracks_of(outer.train), outer.held_rows).astype(np.int32)
     return make_task("mixed", split, candidates, (("cold", cold), ("warm", ~cold)))
 
 
@@ -210,7 +225,7 @@ def rank_users(rank: Rank, task: Task, k: int, *, name: str = "the method") -> I
     if not np.isin(shown, task.candidate_rows).all():
         stray = shown[~np.isin(shown, task.candidate_rows)][0]
         raise ModelError(f"{name} ranked track row {stray}, which is no candidate of the task {task.name!r}")
-    if metrics.find_hits(ranked, task.train.heard()[task.user_rows]).any():
+    if metrics.find_hits(ranked, task.left_out[task.user_rows]).any():
         raise ModelError(f"{name} recommended tracks that their users had heard in training; a method leaves them out")
     return ranked
 
@@ -263,34 +278,8 @@ def catalog_figures(ranked: Int32s, task: Task, k: int) -> dict[str, float]:
     }
 
 
-def _hide_tracks(
-    interactions: Interactions, has_embedding: npt.NDArray[np.bool_], fraction: float, min_users: int, seed: int
-) -> tuple[Split, npt.NDArray[np.bool_]]:
-    eligible = has_embedding & (interactions.track_evidence() >= max(min_users, 1))
-    if eligible.sum() < 2:
-        raise DataError(
-            f"{int(eligible.sum())} tracks have an embedding and at least {min_users} users; hiding some of them takes "
-            "2 or more: add embeddings or lower min_users"
-        )
-    split = split_cold_tracks(interactions, rows=_fold(np.flatnonzero(eligible).astype(np.int32), fraction, seed))
-    check_no_leakage(split)
-    cold = np.zeros(len(interactions.tracks), dtype=bool)
-    cold[split.held_rows] = True
-    return split, cold
-
-
-def _fold(rows: Int32s, fraction: float, seed: int) -> Int32s:
-    """Return a share of the rows; shares of successive seeds are disjoint as long as rows are left."""
-    if not 0 < fraction < 1:
-        raise DataError(f"a fraction of {fraction} of the tracks cannot go cold, expected one between 0 and 1")
-    folds = int(1 / fraction + 1e-9)
-    shuffled = np.random.default_rng(seed // folds).permutation(rows)
-    edges = np.rint(np.arange(folds + 1) * fraction * len(rows)).astype(int)
-    fold = seed % folds
-    return np.sort(shuffled[edges[fold] : max(edges[fold + 1], edges[fold] + 1)])
-
-
-def _tracks_of(interactions: Interactions) -> Int32s:
+def tracks_of(interactions: Interactions) -> Int32s:
+    """Return the rows of the tracks that somebody played, ascending."""
     return np.flatnonzero(interactions.track_evidence()).astype(np.int32)
 
 
@@ -301,7 +290,8 @@ def _only_tracks(matrix: sparse.csr_matrix, mask: npt.NDArray[np.bool_]) -> spar
     return kept
 
 
-def _join(first: Interactions, second: Interactions) -> Interactions:
+def joined(first: Interactions, second: Interactions) -> Interactions:
+    """Return the interactions of both, which have the same vocabularies."""
     return Interactions(
         first.users,
         first.tracks,

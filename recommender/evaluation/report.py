@@ -48,6 +48,8 @@ class Report:
         Columns task, method, metric, seed, mean.
     durations_s : dict of str to float
         Seconds by task and method, summed over seeds, and ``total``.
+    left_out : tuple of (str, str)
+        What was asked for and not measured, and why.
     """
 
     title: str
@@ -59,6 +61,7 @@ class Report:
     catalog: pd.DataFrame
     by_seed: pd.DataFrame
     durations_s: dict[str, float]
+    left_out: tuple[tuple[str, str], ...] = ()
 
     def figure(self, task: str, method: str, metric: str) -> float:
         """Return one mean of the table.
@@ -82,6 +85,7 @@ def build_report(
     *,
     subject: str = "First Listen",
     draws: int = bootstrap.DRAWS,
+    left_out: tuple[tuple[str, str], ...] = (),
 ) -> Report:
     """Average the figures of all seeds and put intervals to them.
 
@@ -94,6 +98,7 @@ def build_report(
         The method that `Report.differences` compares with all others; none if it was not measured.
     draws : int
         Bootstrap samples.
+    left_out : tuple of (str, str)
     """
     tables, differences, by_seed = [], [], []
     for task in dict.fromkeys(task for one in seeds for task in one.per_user):
@@ -119,26 +124,39 @@ def build_report(
         by_seed=pd.DataFrame(by_seed, columns=["task", "method", "metric", "seed", "mean"]),
         durations_s={str(name): round(float(value), 3) for name, value in durations.items()}
         | {"total": round(float(durations.sum()), 3)},
+        left_out=left_out,
     )
 
 
-def write_report(report: Report, out: Path) -> None:
-    """Write report.json, table.csv, differences.csv and report.md into the folder `out`, each whole or not at all."""
+def write_report(
+    report: Report, out: Path, more: Mapping[str, pd.DataFrame] | None = None, record: Mapping[str, Any] | None = None
+) -> None:
+    """Write report.json, a CSV a table and report.md into the folder `out`, each whole or not at all.
+
+    Parameters
+    ----------
+    report : Report
+    out : Path
+    more : mapping of name to DataFrame, optional
+        Further tables.
+    record : mapping of str to JSON value, optional
+        Goes into report.json as it is.
+    """
+    tables = {name: getattr(report, name) for name in ("table", "differences", "catalog", "by_seed")} | dict(more or {})
     value = {
         "title": report.title,
         "config": report.config,
         "data": report.data,
         "versions": report.versions,
         "durations_s": report.durations_s,
-        **{
-            name: getattr(report, name).to_dict(orient="records")
-            for name in ("table", "differences", "catalog", "by_seed")
-        },
+        "left_out": [{"what": what, "why": why} for what, why in report.left_out],
+        **{name: table.to_dict(orient="records") for name, table in tables.items()},
+        **(record or {}),
     }
     write_json(out / "report.json", _json_value(value))
-    for name in ("table", "differences"):
+    for name, table in tables.items():
         with atomic_path(out / f"{name}.csv") as part:
-            getattr(report, name).to_csv(part, index=False, float_format="%.6f")
+            table.to_csv(part, index=False, float_format="%.6f")
     with atomic_path(out / "report.md") as part:
         part.write_text(to_markdown(report), encoding="utf-8")
 
@@ -167,6 +185,8 @@ def to_markdown(report: Report) -> str:
         if len(compared):
             lines += [f"{compared['method'].iloc[0]} minus each other method, the same users drawn for both:", ""]
             lines += _table("baseline", compared, _difference)
+    if report.left_out:
+        lines += ["## Left out", "", *(f"- {what}: {why}" for what, why in report.left_out), ""]
     lines += ["## Data and versions", ""]
     lines += [f"- {name}: {value}" for name, value in report.data.items() if name != "tasks"]
     lines += [f"- {name} {value}" for name, value in report.versions.items()]

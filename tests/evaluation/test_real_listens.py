@@ -12,6 +12,7 @@ from recommender.evaluation import protocol
 from recommender.evaluation.cold_start import ColdStartConfig, run_cold_start_experiment
 from recommender.evaluation.methods import METHODS, Fits
 from recommender.evaluation.protocol import evaluate_method
+from recommender.evaluation.suite import SUITE
 from recommender.models.als import AlsConfig
 from recommender.ranking.ranker import RankerConfig
 
@@ -58,9 +59,9 @@ def test_new_artists_are_found_by_their_timbre(listens, tmp_path):
         catalog,
         interactions,
         timbre,
-        ColdStartConfig(seeds=(0,), draws=200, ranker=LIGHT),
+        ColdStartConfig(seeds=(0,), draws=200, ranker=LIGHT, tasks=("cold",)),
         tmp_path,
-        methods={name: METHODS[name] for name in names},
+        suite={name: SUITE[name] for name in names},
     )
     recall = {name: report.figure("cold", name, "recall@10") for name in names}
     assert recall["random"] == pytest.approx(0.12, abs=0.02)
