@@ -9,7 +9,7 @@ import numpy as np
 from fastapi import APIRouter, Query
 
 from recommender.ranking.ranker import RecommendOptions, explain
-from recommender.ranking.recommendation import ARTIST_GAP, DIVERSITY
+from recommender.ranking.recommendation import ARTIST_GAP, CALIBRATION, DIVERSITY
 from recommender.serving.context import Now
 from recommender.serving.problems import problems
 from recommender.serving.schemas import (
@@ -66,7 +66,7 @@ def recommend_to_user(
         Query(ge=0, le=10**9, description="Only tracks with at most so many listeners; 0 asks for new ones."),
     ] = None,
     diversity: Annotated[float, Query(ge=0, le=1, description=DIALS["diversity"])] = DIVERSITY,
-    calibration: Annotated[float, Query(ge=0, le=1, description=DIALS["calibration"])] = 0.0,
+    calibration: Annotated[float, Query(ge=0, le=1, description=DIALS["calibration"])] = CALIBRATION,
     popularity: Annotated[float, Query(ge=-1, le=1, description=DIALS["popularity"])] = 0.0,
     distaste: Annotated[float, Query(ge=0, le=1, description=DIALS["distaste"])] = 1.0,
     artist_gap: Annotated[int, Query(ge=0, le=MAX_TOP, description=DIALS["artist_gap"])] = ARTIST_GAP,
