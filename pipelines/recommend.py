@@ -267,7 +267,7 @@ def _print_list(
             1,
         )
     ]
-    columns = ("", "track", "score", "source", "known", "listeners", "because", "item_id")
+    columns = ("", "track", "score", "source", "confidence", "listeners", "because", "item_id")
     console.table(f"For {user}: {BASIS[ranked.basis].format(plays=ranked.plays_known)}", columns, lines)
 
 
