@@ -29,7 +29,7 @@ from recommender.ranking.ranker import (
     recommend,
     similar_tracks,
 )
-from recommender.ranking.recommendation import ARTIST_GAP, DIVERSITY
+from recommender.ranking.recommendation import ARTIST_GAP, CALIBRATION, DIVERSITY
 from recommender.serving.bundle import Manifest, current_bundle, load_bundle
 from recommender.serving.hearing import Hearing
 from recommender.serving.live import Live
@@ -83,7 +83,7 @@ def run(
     out: Path | None,
     artist_gap: int = ARTIST_GAP,
     diversity: float = DIVERSITY,
-    calibration: float = 0.0,
+    calibration: float = CALIBRATION,
     popularity: float = 0.0,
     distaste: float = 1.0,
 ) -> None:
@@ -267,7 +267,7 @@ def _print_list(
             1,
         )
     ]
-    columns = ("", "track", "score", "source", "known", "listeners", "because", "item_id")
+    columns = ("", "track", "score", "source", "confidence", "listeners", "because", "item_id")
     console.table(f"For {user}: {BASIS[ranked.basis].format(plays=ranked.plays_known)}", columns, lines)
 
 

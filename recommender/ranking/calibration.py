@@ -118,8 +118,7 @@ def _find_kinds(vectors: Float32s, seed: int) -> Float32s:
         centres = np.vstack([centres, vectors[int(rng.choice(len(vectors), p=distance / distance.sum()))]])
     for _ in range(ROUNDS):
         groups = nearest_kind(vectors, centres)
-        sums = np.zeros_like(centres)
-        np.add.at(sums, groups, vectors)
+        sums = (groups[None, :] == np.arange(n_kinds)[:, None]).astype(np.float32) @ vectors
         length = np.linalg.norm(sums, axis=1, keepdims=True)
         centres = np.where(length > 1e-9, sums / np.maximum(length, 1e-9), centres).astype(np.float32)
     return centres

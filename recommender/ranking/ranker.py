@@ -69,6 +69,12 @@ __all__ = [
 BLOCK_BYTES = 64 * 2**20
 """Memory that the scores of a block of users may take."""
 
+FAME = 0.5
+"""What the popularity dial, fully turned, makes of a standard deviation of log listeners, in those of the scores."""
+
+LEAST_FAME = -2.0
+"""So far below the mean a track may be by that; that nobody has played it yet makes a new one no less popular."""
+
 POOL = 5
 """A list is chosen from so many times its length; from more only where the artist cap leaves too few."""
 
@@ -204,7 +210,7 @@ def _best_pool(
     wanted = scores
     if options.popularity:
         fame = (np.log1p(evidence) - model.standards.popularity_mean) / model.standards.popularity_std
-        wanted = (scores + options.popularity * fame).astype(np.float32)
+        wanted = (scores + options.popularity * FAME * np.maximum(fame, LEAST_FAME)).astype(np.float32)
     depth = size if held is None else 2 * size
     while True:
         best = best_rows(wanted, depth, evidence)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from recommender.ranking.confidence import Basis
-from recommender.ranking.recommendation import ARTIST_GAP, DIVERSITY, Source
+from recommender.ranking.recommendation import ARTIST_GAP, CALIBRATION, DIVERSITY, Source
 
 MAX_TOP = 500
 MAX_LISTENS = 1000
@@ -141,7 +141,7 @@ class AnonymousRequest(BaseModel):
     max_per_artist: int | None = Field(default=2, ge=1, le=MAX_TOP)
     artist_gap: int = Field(default=ARTIST_GAP, ge=0, le=MAX_TOP, description=DIALS["artist_gap"])
     diversity: float = Field(default=DIVERSITY, ge=0, le=1, description=DIALS["diversity"])
-    calibration: float = Field(default=0.0, ge=0, le=1, description=DIALS["calibration"])
+    calibration: float = Field(default=CALIBRATION, ge=0, le=1, description=DIALS["calibration"])
     popularity: float = Field(default=0.0, ge=-1, le=1, description=DIALS["popularity"])
 
 

@@ -23,7 +23,7 @@ from recommender.ranking.ranker import (
 )
 
 N_TRACKS, N_USERS = 64, 48
-PLAIN = RecommendOptions(max_per_artist=None, artist_gap=0, diversity=0, distaste=0)
+PLAIN = RecommendOptions(max_per_artist=None, artist_gap=0, diversity=0, calibration=0, distaste=0)
 """The best scores, whatever they make for a list."""
 
 

@@ -15,7 +15,7 @@ from recommender.ranking.explain import named
 from recommender.ranking.ranker import RecommendOptions, explain, recommend, score_users
 
 N_TRACKS = 64
-PLAIN = RecommendOptions(top=N_TRACKS, max_per_artist=None, artist_gap=0, diversity=0)
+PLAIN = RecommendOptions(top=N_TRACKS, max_per_artist=None, artist_gap=0, diversity=0, calibration=0)
 ROWS = np.arange(N_TRACKS)
 
 

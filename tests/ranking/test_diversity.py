@@ -14,7 +14,7 @@ from recommender.ranking.ranker import RecommendOptions, recommend, with_live_pl
 from tests.ranking.test_live import plays_of
 
 N_TRACKS = 64
-PLAIN = RecommendOptions(top=8, max_per_artist=None, artist_gap=0, diversity=0, distaste=0)
+PLAIN = RecommendOptions(top=8, max_per_artist=None, artist_gap=0, diversity=0, calibration=0, distaste=0)
 
 
 def slow_choice(relevance, vectors, top, diversity):

@@ -146,10 +146,13 @@ def test_the_dials_change_lists(client: httpx.Client) -> None:
         answer = client.get("/v1/users/u00/recommendations", params={"top": 4, "max_per_artist": 0, **dials})
         return [item["track"]["id"] for item in answer.json()["items"]]
 
-    plain = ids(diversity=0, artist_gap=0)
+    plain = ids(diversity=0, calibration=0, artist_gap=0)
     assert set(ids(diversity=1)) != set(plain)
     popular, rare = (
-        [client.get(f"/v1/tracks/{track}").json()["track"]["listeners"] for track in ids(diversity=0, popularity=dial)]
+        [
+            client.get(f"/v1/tracks/{track}").json()["track"]["listeners"]
+            for track in ids(diversity=0, calibration=0, popularity=dial)
+        ]
         for dial in (1, -1)
     )
     assert sum(popular) > sum(rare)

@@ -98,7 +98,7 @@ def _held_back(now: Snapshot, user_id: str, rows: list[int]) -> dict[int, list[H
     distaste = distaste_of(now.model, plays, heard)
     if distaste is None or not rows:
         return {}
-    plain = RecommendOptions(top=LOOKED_AT, max_per_artist=None, artist_gap=0, diversity=0, distaste=0)
+    plain = RecommendOptions(top=LOOKED_AT, max_per_artist=None, artist_gap=0, diversity=0, calibration=0, distaste=0)
     best = recommend(now.model, plays, heard, plain)[0].track_rows
     amounts = blame(now.model, distaste, best, 1.0)
     found = {}

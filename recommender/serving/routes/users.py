@@ -11,7 +11,7 @@ from fastapi import APIRouter, BackgroundTasks, Query
 
 from recommender.ranking.exploration import ExploreConfig, generator_of
 from recommender.ranking.ranker import RecommendOptions, explain
-from recommender.ranking.recommendation import ARTIST_GAP, DIVERSITY
+from recommender.ranking.recommendation import ARTIST_GAP, CALIBRATION, DIVERSITY
 from recommender.serving.context import Now, ServerContext
 from recommender.serving.problems import problems
 from recommender.serving.schemas import (
@@ -75,7 +75,7 @@ def recommend_to_user(
         Query(ge=0, le=1, description="Share of the places that try something; the server's setting if left out."),
     ] = None,
     diversity: Annotated[float, Query(ge=0, le=1, description=DIALS["diversity"])] = DIVERSITY,
-    calibration: Annotated[float, Query(ge=0, le=1, description=DIALS["calibration"])] = 0.0,
+    calibration: Annotated[float, Query(ge=0, le=1, description=DIALS["calibration"])] = CALIBRATION,
     popularity: Annotated[float, Query(ge=-1, le=1, description=DIALS["popularity"])] = 0.0,
     distaste: Annotated[float, Query(ge=0, le=1, description=DIALS["distaste"])] = 1.0,
     artist_gap: Annotated[int, Query(ge=0, le=MAX_TOP, description=DIALS["artist_gap"])] = ARTIST_GAP,
