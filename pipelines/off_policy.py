@@ -23,7 +23,7 @@ from recommender.serving.bundle import Bundle, current_bundle, list_bundles, loa
 from recommender.serving.hearing import Hearing
 from recommender.serving.live import Live
 from recommender.serving.served import DAY_MS
-from recommender.serving.store import Listen, Store, Upload
+from recommender.serving.store import Feedback, Listen, Store, Upload
 
 HOUR_MS = 3_600_000
 BLOCK = 256
@@ -53,6 +53,10 @@ class PastStore(Store):
     def uploads_after(self, seq: int) -> tuple[list[Upload], int]:
         """Return all uploads: when they came is not told."""
         return self._uploads[seq:], len(self._uploads)
+
+    def feedback_after(self, seq: int) -> tuple[list[Feedback], int]:
+        """Return nothing: a bundle is judged by what it makes of listens."""
+        return [], seq
 
     def set_upload_vectors(self, upload: Upload) -> None:
         """Keep nothing."""

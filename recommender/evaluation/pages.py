@@ -1,4 +1,4 @@
-"""The files of a finished cold-start experiment: report.json, a CSV a table, plots, and a page that needs no other file."""
+"""The files of a finished cold-start experiment: report.json, CSV tables, plots, and a page that needs no other file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ASKED = {
     "cold": "New tracks among themselves: every play of a share of the tracks is hidden, and only these are ranked.",
-    "mixed": "New and known tracks in one list: beside the new tracks' plays, some other pairs of each user are hidden.",
+    "mixed": "New and known tracks in one list: beside the new tracks' plays, some pairs of each user are hidden.",
     "mixed, cold": "The new tracks' part of the mixed lists: how well they are found where known tracks compete.",
     "mixed, warm": "The known tracks' part of the mixed lists: what is paid for showing new ones.",
     "warm": "Known tracks: a share of each user's pairs is hidden.",
@@ -101,8 +101,8 @@ def to_html(
         f"<p class=quiet>{report.data['users']} users, {report.data['tracks']} tracks, {report.data['interactions']} "
         f"interactions; {len(seeds)} split{'s' * (len(seeds) > 1)} of new tracks ({escape(str(config['split']))}), "
         f"{config['fraction']:.0%} cold; data {escape(report.data['digest'])}. Figures are means over users and "
-        "splits, in brackets 95 % intervals by drawing users again. Candidates are ranked in full; recall divides by min(k, "
-        "number of relevant tracks).</p>",
+        "splits, in brackets 95 % intervals by drawing users again. Candidates are ranked in full; recall divides "
+        "by min(k, number of relevant tracks).</p>",
     ]
     if report.left_out:
         body += ["<h2>Left out</h2>", "<ul>"]

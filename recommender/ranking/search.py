@@ -140,15 +140,17 @@ def choose_posterior(trial: Trial) -> tuple[PosteriorConfig, dict[str, Any]]:
 
 def solve_posterior(model: HybridModel, posterior: PosteriorConfig) -> Float32s:
     """Return the posterior factors of all tracks, shape (n_tracks, d); ALS's own where a track has no embedding."""
-    solved = posterior_track_factors(
-        model.confidence,
+    rows = np.flatnonzero(model.has_vector)
+    solved = model.factors.track_factors.copy()
+    solved[rows] = posterior_track_factors(
+        model.confidence[:, rows],
         model.factors.user_factors,
-        model.prior_means,
-        model.has_vector,
+        model.prior_means[rows],
+        np.ones(len(rows), dtype=bool),
         model.factors.config,
         posterior,
     )
-    return np.where(model.has_vector[:, None], solved, model.factors.track_factors)
+    return solved
 
 
 def choose_blend(trial: Trial) -> tuple[Blend, dict[str, Any]]:

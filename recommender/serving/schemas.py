@@ -334,7 +334,7 @@ class ExplanationAnswer(BaseModel):
             "user": "u17",
             "track": _TRACK,
             "score": 2.31,
-            "parts": {"cf": 0.1, "content": 2.4, "popularity": 0.01, "distaste": -0.2},
+            "parts": {"factors": 0.08, "neighbours": 0.02, "content": 2.4, "popularity": 0.01, "distaste": -0.2},
             "source": "content",
             "reason": "new: it sounds like Low Tide by Mirela Voss",
             "heard": False,

@@ -68,7 +68,7 @@ def parse(row: list[str]) -> tuple[str, str, float, int | None] | None:
         value = float(weight)
     except ValueError:
         return None
-    if not math.isfinite(value) or value < 0 or time not in SECONDS:
+    if not math.isfinite(value) or (value < 0 and value != -1) or time not in SECONDS:
         return None
     return user, item, value, SECONDS[time]
 

@@ -112,7 +112,6 @@ def test_nothing_is_fitted_again_at_a_point(warming, planted, small_ranker, monk
     base = Fits(planted.catalog, curve.tasks[0].train, planted.embeddings, small_ranker, 0)
     fitted, _ = base.hybrid, base.factors
     monkeypatch.setattr("recommender.evaluation.methods.fit_hybrid", lambda *_: pytest.fail("fitted again"))
-    monkeypatch.setattr("recommender.evaluation.methods.fit_als", lambda *_: pytest.fail("fitted again"))
     later = base.after(curve.tasks[-1].revealed)
     assert later.factors is base.factors
     assert later.hybrid is not fitted

@@ -123,7 +123,7 @@ def test_a_listener_is_chosen_by_keyboard_and_reasons_are_given(page: "Page") ->
     assert first.locator(".reason").inner_text()
     first.get_by_role("button", name="Why").click()
     page.wait_for_selector("#recommendations .why .bar")
-    assert first.locator(".bar").count() == 3
+    assert first.locator(".bar").count() == 4
     assert page.inner_text("#listener-status .badge") == "few plays"
     assert first.locator(".known").inner_text().endswith("% known")
     assert "user=u03" in page.url

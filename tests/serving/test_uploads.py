@@ -66,12 +66,13 @@ def test_an_upload_is_placed_played_and_recommended_at_once(serve: Any, tmp_path
         or client.get("/v1/tracks?query=nova").json()["items"]
     )
     assert [item["id"] for item in found] == [track["id"]]
-    low = client.get("/v1/users/u01/recommendations?top=20&max_per_artist=0").json()["items"]
-    high = client.get("/v1/users/u00/recommendations?top=20&max_per_artist=0").json()["items"]
-    place = {
-        name: [i["track"]["id"] for i in items].index(track["id"]) for name, items in (("low", low), ("high", high))
-    }
-    assert place["low"] < 6 <= place["high"], place
+    plain = "top=20&max_per_artist=0&artist_gap=0&diversity=0&calibration=0&explore=0"
+    low, high = (client.get(f"/v1/users/{user}/recommendations?{plain}").json()["items"] for user in ("u01", "u00"))
+    for items, before in ((low, False), (high, True)):
+        ids = [i["track"]["id"] for i in items]
+        of_the_other_kind = [one for one in ids if one.startswith("high")]
+        assert of_the_other_kind
+        assert all((ids.index(one) < ids.index(track["id"])) is before for one in of_the_other_kind), ids
     item = next(i for i in low if i["track"]["id"] == track["id"])
     assert (item["source"], item["evidence"]) == ("content", {"listeners": 0, "sound_known": True})
     assert kept(tmp_path / "uploads") == [f"{track['id']}.wav"]

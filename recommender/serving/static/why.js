@@ -3,12 +3,12 @@
 import { clock, count, h } from "./dom.js";
 import { play } from "./player.js";
 
-const PARTS = { cf: "plays", content: "sound", popularity: "popularity", distaste: "held back" };
+const PARTS = { factors: "plays", neighbours: "played together", content: "sound", popularity: "popularity", distaste: "held back" };
 
 export function explanation(answer, openTrack) {
   const widest = Math.max(...Object.values(answer.parts).map(Math.abs), 1e-9);
   const shown = Object.entries(answer.parts).filter(([name, value]) => name !== "distaste" || value);
-  const bars = shown.map(([name, value]) => bar(PARTS[name] ?? name, name, value, widest));
+  const bars = shown.map(([name, value]) => bar(PARTS[name] ?? name, name === "factors" || name === "neighbours" ? "cf" : name, value, widest));
   const percent = (share) => `${Math.round(100 * share)} %`;
   return h(
     "div",
