@@ -1,4 +1,4 @@
-"""The files of a finished cold-start experiment: report.json, CSV tables, plots, and a page that needs no other file."""
+"""The files of a finished cold-start experiment: report.json, CSV tables, plots, and a page that stands alone."""
 
 from __future__ import annotations
 

@@ -74,7 +74,8 @@ class Blend:
         w = n / (n + track_half)                           1 for a track without an embedding
         v = m^2 / (m^2 + user_half^2)                      0 for a user without plays
         cf = (1 - neighbour_share) factors + neighbour_share neighbours
-        score = v (w cf + (1 - w) (content_gain content + content_offset)) + (1 - v) popularity
+        taste = w cf + (1 - w) (content_gain content + content_offset) + popularity_gain popularity
+        score = v taste + (1 - v) popularity
 
     Parameters
     ----------
@@ -90,6 +91,8 @@ class Blend:
         What one standard deviation of content is worth, in standard deviations of CF.
     content_offset : float
         Where the middle of the new tracks stands among the known ones, in standard deviations of CF.
+    popularity_gain : float
+        What popularity adds to a user's own taste; below 0 it takes back what popular tracks have too much.
     """
 
     track_half: float = 3.0
@@ -98,6 +101,7 @@ class Blend:
     prior_share: float = 0.5
     content_gain: float = 1.0
     content_offset: float = 0.0
+    popularity_gain: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -121,7 +121,7 @@ def recommend(
     for start in range(0, plays.shape[0], size):
         block = plays[start : start + size]
         tastes = tastes_of(model, block)
-        users = user_vectors(tastes, model.standards, model.blend)
+        users = user_vectors(tastes, model.standards, model.blend, options.discovery)
         scores = score_block(model, users, None if everything else candidates)
         mine = heard[start : start + size]
         if not options.include_heard:

@@ -100,6 +100,9 @@ class RecommendOptions:
     popularity : float in [-1, 1]
         Raises (> 0) or lowers (< 0) popular tracks; 0 leaves them as the model has them. On real listening lists are at
         -1 about as popular as what their listeners played.
+    discovery : float in [0, 1]
+        Exposure of new tracks, see `recommender.ranking.scoring.user_vectors`: 0 hardly any, .5 what found most on
+        plays that were hidden, 1 mostly.
     distaste : float in [0, 1]
         How much skips and dislikes hold back what is like them; see `recommender.ranking.distaste`.
 
@@ -118,6 +121,7 @@ class RecommendOptions:
     calibration: float = CALIBRATION
     popularity: float = 0.0
     distaste: float = 1.0
+    discovery: float = 0.5
 
     def __post_init__(self) -> None:
         if self.top < 1:
@@ -126,6 +130,12 @@ class RecommendOptions:
             raise ConfigError(f"max_per_artist is {self.max_per_artist}, expected at least 1 or none")
         if self.artist_gap < 0:
             raise ConfigError(f"artist_gap is {self.artist_gap}, expected 0 or more")
-        for name, least in (("diversity", 0), ("calibration", 0), ("popularity", -1), ("distaste", 0)):
+        for name, least in (
+            ("diversity", 0),
+            ("calibration", 0),
+            ("popularity", -1),
+            ("distaste", 0),
+            ("discovery", 0),
+        ):
             if not least <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected a number from {least} to 1")

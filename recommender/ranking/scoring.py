@@ -24,6 +24,10 @@ from recommender.ranking.taste import Taste, tastes_of
 PARTS = ("factors", "neighbours", "content", "popularity")
 """The order of `score_parts`; the first two are CF."""
 
+DEFAULT_DISCOVERY = 0.5
+DISCOVERY_REACH = 4.0
+"""At 0 a new track must be better than nearly all known ones to be shown, at 1 worse than nearly all to be left out."""
+
 ONE_SIDED = 2 / 3
 """Share of what speaks for a track from which on one part alone is named as its source."""
 
@@ -108,8 +112,25 @@ def track_vectors(model: HybridModel) -> Float32s:
     ).astype(np.float32)
 
 
-def user_vectors(tastes: Taste, standards: Standards, blend: Blend) -> UserVectors:
-    """Return the users' side of the inner product, from their tastes."""
+def user_vectors(
+    tastes: Taste, standards: Standards, blend: Blend, discovery: float = DEFAULT_DISCOVERY
+) -> UserVectors:
+    """Return the users' side of the inner product.
+
+    Parameters
+    ----------
+    tastes : Taste
+    standards : Standards
+    blend : Blend
+    discovery : float, 0 to 1
+        Moves the tracks that are judged by their sound: by ``v DISCOVERY_REACH`` standard deviations of CF up at 1,
+        down at 0, not at all at `DEFAULT_DISCOVERY`.
+
+    Returns
+    -------
+    UserVectors
+    """
+    offset = blend.content_offset + 2 * DISCOVERY_REACH * (discovery - DEFAULT_DISCOVERY)
     squares = tastes.known_plays.astype(np.float64) ** 2
     v = np.where(squares > 0, squares / (squares + blend.user_half**2 + 1e-12), 0.0)
     cf, cf_mean = _standardise(tastes.factors, standards.cf_mean, standards.cf_covariance)
@@ -130,15 +151,20 @@ def user_vectors(tastes: Taste, standards: Standards, blend: Blend) -> UserVecto
             (v * (1 - near_share))[:, None] * cf,
             (-v * ((1 - near_share) * cf_mean + near_share * near_mean))[:, None],
             (v * gain)[:, None] * content,
-            (v * (blend.content_offset - gain * content_mean))[:, None],
-            (1 - v)[:, None],
+            (v * (offset - gain * content_mean))[:, None],
+            (1 - v + v * blend.popularity_gain)[:, None],
         ]
     )
     neighbours = sparse.csr_matrix(sparse.diags(v * near_share) @ near, dtype=np.float32)
     return UserVectors(vectors.astype(np.float32), neighbours, v.astype(np.float32))
 
 
-def score_users(model: HybridModel, plays: sparse.csr_matrix, heard: sparse.csr_matrix | None = None) -> Float32s:
+def score_users(
+    model: HybridModel,
+    plays: sparse.csr_matrix,
+    heard: sparse.csr_matrix | None = None,
+    discovery: float = DEFAULT_DISCOVERY,
+) -> Float32s:
     """Score every track for a block of users; mind that the answer holds users x tracks.
 
     Parameters
@@ -148,6 +174,8 @@ def score_users(model: HybridModel, plays: sparse.csr_matrix, heard: sparse.csr_
         What these users played, weights > 0; they need not be users of the model.
     heard : csr_matrix, shape (b, n_tracks), optional
         Their entries get -inf.
+    discovery : float, 0 to 1
+        See `user_vectors`.
 
     Returns
     -------
@@ -159,7 +187,7 @@ def score_users(model: HybridModel, plays: sparse.csr_matrix, heard: sparse.csr_
         If the columns are not the model's tracks.
     """
     check_block(model, plays, heard)
-    users = user_vectors(tastes_of(model, plays), model.standards, model.blend)
+    users = user_vectors(tastes_of(model, plays), model.standards, model.blend, discovery)
     scores = score_block(model, users)
     if heard is not None:
         leave_out(scores, heard)

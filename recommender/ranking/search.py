@@ -21,7 +21,7 @@ from recommender.models.als import only_positive
 from recommender.models.cold_start import PosteriorConfig, posterior_track_factors
 from recommender.ranking.measure import Group, Lists, best_of, ndcg, ndcg_of
 from recommender.ranking.model import Blend, Float32s, HybridModel, RankerConfig
-from recommender.ranking.scoring import play_weight, user_vectors
+from recommender.ranking.scoring import DEFAULT_DISCOVERY, DISCOVERY_REACH, play_weight, user_vectors
 from recommender.ranking.taste import Taste, binary, tastes_of
 from recommender.ranking.validation import ValidationSplit
 
@@ -30,6 +30,8 @@ TRACK_HALVES = (0.3, 1.0, 3.0, 10.0)
 GAINS = (0.5, 0.75, 1.0, 1.5, 2.0)
 OFFSETS = (-1.0, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
 NEIGHBOUR_SHARES = (0.0, 0.08, 0.15, 0.25)
+POPULARITY_GAINS = (-0.6, -0.4, -0.2, 0.0, 0.2)
+DISCOVERIES = (0.0, 0.25, 0.4, 0.5, 0.6, 0.75, 1.0)
 USER_HALVES = (0.0, 0.3, 1.0, 3.0)
 FEW_PLAYS = (1, 3)
 SCALES = (0.5, 1.0, 2.0)
@@ -44,6 +46,7 @@ KINDS: tuple[Group, ...] = ("warm", "cold")
 FINALISTS = 5
 """So many pairs of gain and offset, the best on mixed lists, are tried with each of `TRACK_HALVES`."""
 
+WORTH_OF_POPULARITY = 1.005
 WORTH = 1.02
 """Likeness to what was played must gain this much over the predicted factors alone to be mixed in: less is chance."""
 
@@ -186,6 +189,15 @@ def choose_blend(trial: Trial) -> tuple[Blend, dict[str, Any]]:
     found["warm"] = {"pure CF": warm_cf}
     if with_cold:
         blend = _choose_gate(trial, parts, blend, warm_cf, found)
+    else:
+        by_gain = {
+            gain: ndcg(parts.cf + np.float32(gain) * parts.popularity, lists, "warm", "warm", top)
+            for gain in POPULARITY_GAINS
+        }
+        best_gain = max(by_gain, key=lambda gain: by_gain[gain])
+        blend = replace(
+            blend, popularity_gain=best_gain if by_gain[best_gain] > WORTH_OF_POPULARITY * by_gain[0.0] else 0.0
+        )
     blend = _choose_user_half(trial, tastes, blend, warm_cf, found)
     scores = _scores(trial, tastes, parts, blend)
     found["warm"]["blend"] = ndcg(scores, lists, "warm", "warm", top)
@@ -200,6 +212,7 @@ def choose_blend(trial: Trial) -> tuple[Blend, dict[str, Any]]:
             }
             for name, values in (("pure CF", parts.pure_cf), ("blend", scores))
         }
+        found["discovery"] = [_with_discovery(trial, tastes, parts, blend, dial) for dial in DISCOVERIES]
     found["blend"] = asdict(blend)
     return blend, found
 
@@ -225,6 +238,13 @@ def _choose_gate(trial: Trial, parts: Parts, blend: Blend, warm_cf: float, found
     pairs = itertools.product(GAINS, OFFSETS)
     gates = ranked([replace(blend, content_gain=gain, content_offset=offset) for gain, offset in pairs])[:FINALISTS]
     finalists = ranked([replace(gate, track_half=half) for gate in gates for half in TRACK_HALVES])
+    popular = _popularity_of_new(trial)
+    by_popularity = [
+        replace(one, popularity_gain=gain, content_offset=one.content_offset - gain * popular)
+        for one in finalists[:FINALISTS]
+        for gain in POPULARITY_GAINS
+    ]
+    finalists = ranked(by_popularity)
     for one in finalists:
         if ndcg(_personal(trial.model, parts, one), lists, "warm", "warm", top) >= least_warm:
             return one
@@ -288,8 +308,28 @@ def _pure_cf(trial: Trial) -> Float32s:
 def _personal(model: HybridModel, parts: Parts, blend: Blend) -> Float32s:
     weight = play_weight(model, blend)
     sound = np.float32(blend.content_gain) * parts.content + np.float32(blend.content_offset)
-    mixed: Float32s = weight * parts.cf + (1 - weight) * sound
+    mixed: Float32s = weight * parts.cf + (1 - weight) * sound + np.float32(blend.popularity_gain) * parts.popularity
     return mixed
+
+
+def _with_discovery(trial: Trial, tastes: Taste, parts: Parts, blend: Blend, dial: float) -> dict[str, float]:
+    """Tell what the dial costs and brings: JSON."""
+    lists, top = trial.lists, trial.config.validation_top
+    offset = blend.content_offset + 2 * DISCOVERY_REACH * (dial - DEFAULT_DISCOVERY)
+    best = best_of(_scores(trial, tastes, parts, replace(blend, content_offset=offset)), lists, "all", top)
+    return {
+        "discovery": dial,
+        "new": float(np.mean(lists.is_cold[best] & (best >= 0))),
+        "total": ndcg_of(best, lists, "all", top),
+        "known part": ndcg_of(best, lists, "warm", top),
+        "new part": ndcg_of(best, lists, "cold", top),
+    }
+
+
+def _popularity_of_new(trial: Trial) -> float:
+    """Return the standardised popularity of a track without plays."""
+    standards = trial.model.standards
+    return -standards.popularity_mean / standards.popularity_std
 
 
 def _scores(trial: Trial, tastes: Taste, parts: Parts, blend: Blend) -> npt.NDArray[np.float32]:
