@@ -83,7 +83,7 @@ def test_steps_tell_gains_from_losses(written):
     als = steps.query("curve == 'users' and method == 'ALS alone' and metric == 'ndcg@10' and from_plays == 0")
     assert als["verdict"].tolist() == ["gain"]
     fallen = steps.assign(verdict=np.where(steps["from_plays"] == 1, "loss", "gain"))
-    assert monotone(fallen, "tracks", "First Listen", "ndcg@10") == "no: it loses from 1 to 3 plays"
+    assert monotone(fallen, "tracks", "First Listen", "ndcg@10") == "not monotone, it loses from 1 to 3 plays"
 
 
 def test_a_task_that_the_data_cannot_support_is_left_out_and_said(planted, config, tmp_path):
