@@ -300,20 +300,54 @@ def playlists(
 def cold_start(
     workspace: WorkspaceArgument,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where report.json, tables and plots go.")],
-    seeds: Annotated[int, typer.Option(min=1, help="Splits to average over.")] = 5,
-    fraction: Annotated[float, typer.Option(min=0.01, max=0.9, help="Share of tracks made cold.")] = 0.2,
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Splits to average over; default: 5, with --split time 1."),
+    ] = None,
+    fraction: Annotated[float, typer.Option(min=0.01, max=0.9, help="Share of tracks, and of users, made cold.")] = 0.2,
     min_users: Annotated[int, typer.Option(min=1, help="A cold track has at least so many listeners.")] = 5,
+    split: Annotated[str, typer.Option(metavar="random|time|artist", help="Which tracks go cold together.")] = "random",
+    tasks: Annotated[
+        str, typer.Option(metavar="A,B", help="Of cold, mixed, warm, tracks, users; default: all but warm.")
+    ] = "",
+    methods: Annotated[str, typer.Option(metavar="A,B", help="Only these methods, by their names in the tables.")] = "",
+    methods_from: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.py", help="Further methods: functions name(task, fits) -> rank."),
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Hide every play of some tracks, and see who finds their listeners."""
+    """Let tracks and users lose their plays, and see which method knows them all the same."""
     from pipelines import experiment as job
     from pipelines.config import load_settings
     from pipelines.workspace import open_workspace
 
     opened = open_workspace(workspace)
     job.cold_start(
-        opened, load_settings(opened.folder, config), out, seeds=seeds, fraction=fraction, min_users=min_users
+        opened,
+        load_settings(opened.folder, config),
+        out,
+        seeds=seeds,
+        fraction=fraction,
+        min_users=min_users,
+        split=split,
+        tasks=tuple(name.strip() for name in tasks.split(",") if name.strip()),
+        methods=tuple(name.strip() for name in methods.split(",") if name.strip()),
+        methods_from=methods_from,
     )
+
+
+@experiment_app.command("compare")
+def compare_experiments(
+    first: Annotated[Path, typer.Argument(metavar="DIR_A", help="The folder of one experiment.")],
+    second: Annotated[Path, typer.Argument(metavar="DIR_B", help="The folder of another.")],
+    unpaired: Annotated[bool, typer.Option("--unpaired", help="Go on where they were measured on other data.")] = False,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write .parquet, .csv or .jsonl.")] = None,
+) -> None:
+    """Two experiments side by side: differences by task, method and metric, with intervals."""
+    from pipelines import experiment as job
+
+    job.compare(first, second, unpaired=unpaired, out=out)
 
 
 @app.command()

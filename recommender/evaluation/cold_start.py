@@ -198,6 +198,11 @@ def measure_cold_start(
             left_out[f"method {name}"] = why
         else:
             jobs += [(group, name, entry) for group in groups if group in entry.tasks]
+    for group in [group for group in groups if group not in {job[0] for job in jobs}]:
+        left_out[f"task {group}"] = "none of the methods is made for it"
+        groups.remove(group)
+    if not jobs:
+        raise ConfigError(f"none of the methods {', '.join(entries)} can be put to the tasks {', '.join(config.tasks)}")
     data = describe_data(catalog, interactions, embed if isinstance(embed, Embeddings) else None)
     data["embeddings"] = "none" if embed is None else data["embeddings"]
     if callable(embed) and embed_version:
@@ -234,7 +239,8 @@ def measure_cold_start(
     report = build_report(
         TITLE, asdict(config), data, merged, subject=SUBJECT, draws=config.draws, left_out=tuple(left_out.items())
     )
-    return Experiment(report, merged, {name: curves[name] for name in curves if name in groups}, parts)
+    read = {task.partition(",")[0] for task in report.table["task"]}
+    return Experiment(report, merged, {name: points for name, points in curves.items() if name in read}, parts)
 
 
 def check_cold(task: Task) -> None:
@@ -379,6 +385,7 @@ def _without(figures: SeedFigures, failed: Mapping[tuple[str, str], str]) -> See
         task: {name: frame for name, frame in frames.items() if (task.partition(",")[0], name) not in failed}
         for task, frames in figures.per_user.items()
     }
+    per_user = {task: frames for task, frames in per_user.items() if frames}
     gone = [(t.partition(",")[0], m) in failed for t, m in figures.catalog[["task", "method"]].itertuples(index=False)]
     catalog = figures.catalog[~np.array(gone, dtype=bool)]
     return SeedFigures(figures.seed, per_user, catalog, figures.durations_s, figures.counts)

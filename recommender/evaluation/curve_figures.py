@@ -90,7 +90,7 @@ def monotone(table: pd.DataFrame, curve: str, method: str, metric: str) -> str:
     mine = table[(table["curve"] == curve) & (table["method"] == method) & (table["metric"] == metric)]
     losses = [f"{row.from_plays} to {row.to_plays}" for row in mine.itertuples() if row.verdict == "loss"]
     if losses:
-        return f"no: it loses from {', '.join(losses)} plays"
+        return f"not monotone, it loses from {', '.join(losses)} plays"
     gains = int((mine["verdict"] == "gain").sum())
     falls = int((mine["difference"] < 0).sum())
     return f"no loss shown; {gains} of {len(mine)} steps are gains" + (f", {falls} fall within chance" if falls else "")

@@ -1,4 +1,4 @@
-"""The files of a finished cold-start experiment: report.json, CSV tables, plots, and a page that stands alone."""
+"""The files of a finished cold-start experiment: report.json, a CSV a table, plots, and one page that holds it all."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ASKED = {
     "cold": "New tracks among themselves: every play of a share of the tracks is hidden, and only these are ranked.",
-    "mixed": "New and known tracks in one list: beside the new tracks' plays, some pairs of each user are hidden.",
+    "mixed": "New and known tracks in one list: beside the new tracks' plays, some others of each user are hidden.",
     "mixed, cold": "The new tracks' part of the mixed lists: how well they are found where known tracks compete.",
     "mixed, warm": "The known tracks' part of the mixed lists: what is paid for showing new ones.",
     "warm": "Known tracks: a share of each user's pairs is hidden.",
@@ -101,12 +101,13 @@ def to_html(
         f"<p class=quiet>{report.data['users']} users, {report.data['tracks']} tracks, {report.data['interactions']} "
         f"interactions; {len(seeds)} split{'s' * (len(seeds) > 1)} of new tracks ({escape(str(config['split']))}), "
         f"{config['fraction']:.0%} cold; data {escape(report.data['digest'])}. Figures are means over users and "
-        "splits, in brackets 95 % intervals by drawing users again. Candidates are ranked in full; recall divides "
-        "by min(k, number of relevant tracks).</p>",
+        "splits, in brackets 95 % intervals by drawing users again. Candidates are ranked in full; recall "
+        "divides by min(k, number of relevant tracks).</p>",
     ]
     if report.left_out:
         body += ["<h2>Left out</h2>", "<ul>"]
         body += [f"<li>{escape(what)}: {escape(why)}</li>" for what, why in report.left_out] + ["</ul>"]
+    body += _summary(report, plots, shown[1])
     for task in (task for task in plots if task in set(report.table["task"])):
         body += _task_section(report, task, plots[task], shown)
     for curve in (curve for curve in plots if curve in set(tables["curves"]["curve"])):
@@ -124,6 +125,15 @@ def to_html(
         body += [f"<details><summary>{title}</summary><pre>{text}</pre></details>"]
     head = f'<meta charset="utf-8"><title>{escape(report.title)}</title><style>{STYLE}</style>'
     return f'<!doctype html><html lang="en"><head>{head}</head><body>\n' + "\n".join(body) + "\n</body></html>\n"
+
+
+def _summary(report: Report, plots: dict[str, Path], metric: str) -> list[str]:
+    """Show one metric of every method on every task that is no point of a curve."""
+    table = report.table[(report.table["metric"] == metric) & report.table["task"].isin(list(plots))]
+    if not len(table):
+        return []
+    by_task = table.assign(metric=table["task"])
+    return [f"<h2>At a glance: {metric}</h2>", *_grid("method", by_task, _figure_cell)]
 
 
 def _task_section(report: Report, task: str, plot: Path, shown: tuple[str, str]) -> list[str]:

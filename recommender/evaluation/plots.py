@@ -60,14 +60,16 @@ def plot_methods(
         axis.barh(order, means, xerr=spread, color=colours, height=0.66, error_kw={"ecolor": "#1e293b", "capsize": 2.5})
         for position, (mean, high) in enumerate(zip(means, rows["high"].to_numpy(), strict=True)):
             axis.text(high + 0.015 * float(rows["high"].max()), position, f"{mean:.3f}", va="center", fontsize=8.5)
-        axis.set_xlim(0, float(rows["high"].max()) * 1.16)
+        axis.set_xlim(0, max(float(rows["high"].max()), 1e-3) * 1.16)
         axis.set_title(_metric_label(metric), fontsize=11, loc="left")
         axis.tick_params(axis="y", length=0)
         axis.xaxis.grid(visible=True, color="#e2e8f0", linewidth=0.8)
         axis.set_axisbelow(True)
     seeds = len(report.by_seed["seed"].unique())
     n_users = int(table["n_users"].max())
-    figure.suptitle(f"{report.title} ({n_users} users, {seeds} {'split' if seeds == 1 else 'splits'})", fontsize=12)
+    figure.suptitle(
+        f"{report.title}: {task} ({n_users} users, {seeds} {'split' if seeds == 1 else 'splits'})", fontsize=12
+    )
     figure.text(0.99, 0.01, "95 % intervals by user bootstrap", ha="right", fontsize=8, color="#475569")
     _save(figure, path)
 

@@ -6,6 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from recommender.errors import ConfigError
+from recommender.evaluation.baselines_content import (
+    artist_and_content,
+    by_prediction,
+    feature_aware_als,
+    kernel_ridge,
+    linear_ridge,
+)
+from recommender.evaluation.baselines_networks import contrastive_tower, dropout_net, mlp
+from recommender.evaluation.baselines_plays import MAX_TRACKS, ease, item_knn, plain_implicit, rp3beta
 from recommender.evaluation.methods import METHODS, NEED_EMBEDDINGS, Method, gate
 
 TASKS = ("cold", "mixed", "warm", "tracks", "users")
@@ -47,11 +56,25 @@ _WHERE = {
     "kNN on CF and content": LISTS,
 }
 
+_NEW = ("cold", "mixed")
+_KNOWN = ("mixed", "warm", "users")
+
 SUITE: dict[str, Entry] = {
     name: Entry(method, _WHERE.get(name, TASKS), name in NEED_EMBEDDINGS)
     for name, method in METHODS.items()
     if name != SUBJECT
 } | {
+    "plain implicit": Entry(plain_implicit, _KNOWN),
+    "item-kNN": Entry(item_knn, _KNOWN, max_tracks=MAX_TRACKS),
+    "RP3beta": Entry(rp3beta, _KNOWN, max_tracks=MAX_TRACKS),
+    "EASE": Entry(ease, _KNOWN, max_tracks=MAX_TRACKS),
+    "linear ridge": Entry(by_prediction(linear_ridge), _NEW, needs_embeddings=True),
+    "kernel ridge": Entry(by_prediction(kernel_ridge), _NEW, needs_embeddings=True),
+    "artist mean + content": Entry(by_prediction(artist_and_content), _NEW, needs_embeddings=True),
+    "feature-aware ALS": Entry(feature_aware_als, _NEW, needs_embeddings=True),
+    "MLP": Entry(by_prediction(mlp), _NEW, needs_embeddings=True),
+    "DropoutNet-like": Entry(by_prediction(dropout_net), _NEW, needs_embeddings=True),
+    "contrastive tower": Entry(contrastive_tower, _NEW, needs_embeddings=True),
     "gate n/(n+3)": Entry(gate, needs_embeddings=True),
     SUBJECT: Entry(METHODS[SUBJECT]),
 }

@@ -15,6 +15,9 @@ from recommender.errors import DataError
 MIN_PLAYED_TRACKS = 20
 """With fewer embedded, played tracks than this, no track is hidden: too little would be left to learn from."""
 
+MAX_COLD_SHARE = 0.25
+"""As many tracks are hidden as wait for their first play, up to this share: new tracks compete for places by number."""
+
 MIN_LISTENERS = 5
 """Tracks with fewer tell little about who likes a new track: without times they are not drawn, if others are enough."""
 
@@ -77,7 +80,7 @@ def validation_split(
         Only these tracks can be hidden.
     seed : int
     cold_share : float
-        Share of the played, embedded tracks that are hidden.
+        Share of the played, embedded tracks that are hidden at least; see `MAX_COLD_SHARE`.
     held_out_share : float
         Share of the remaining liked pairs that are hidden. With times, those that came about last, and with them
         everything else that happened since. Without, of each user's pairs, at least one of `MIN_PLAYS_TO_HIDE` or more.
@@ -101,7 +104,9 @@ def validation_split(
     often = eligible[evidence[eligible] >= MIN_LISTENERS]
     if not timed and len(often) >= MIN_PLAYED_TRACKS / cold_share:
         eligible = often
-    n_cold = max(1, round(cold_share * len(eligible))) if len(eligible) >= MIN_PLAYED_TRACKS else 0
+    waiting = int((has_embedding & (evidence == 0)).sum())
+    share = max(cold_share, min(MAX_COLD_SHARE, waiting / max(len(eligible), 1)))
+    n_cold = max(1, round(share * len(eligible))) if len(eligible) >= MIN_PLAYED_TRACKS else 0
     if timed:
         first_played = _first_times(interactions.track_rows, interactions.times, len(interactions.tracks))[eligible]
         order = np.lexsort((rng.random(len(eligible)), first_played))
