@@ -122,7 +122,7 @@ def feature_aware_als(task: Task, fits: Fits) -> Rank:
         rng = np.random.default_rng(fits.seed)
         predict = linear_ridge(fits.sound[taught], tracks[taught], fits.evidence[taught], artists[taught], rng)
         means = np.where(fits.has_sound[:, None], predict(fits.sound, artists), 0).astype(np.float32)
-        tracks = posterior_track_factors(fits.plays, users, means, fits.has_sound, config, posterior)
+        tracks = posterior_track_factors(fits.confidence, users, means, fits.has_sound, config, posterior)
         trained = np.where(known[:, None], tracks, np.float32(0))
         users = fold_in_users(fits.plays, trained, config)
     shown = tracks[task.candidate_rows].T

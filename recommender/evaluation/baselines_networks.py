@@ -16,8 +16,8 @@ from scipy import sparse
 from recommender.evaluation.baselines_content import Codes, Predict
 from recommender.evaluation.methods import Fits, rank_by
 from recommender.evaluation.protocol import Rank, Task
-from recommender.models.als import binary_plays
 from recommender.models.factors import Float32s
+from recommender.ranking.taste import binary
 
 if TYPE_CHECKING:
     import torch
@@ -89,7 +89,7 @@ def contrastive_tower(task: Task, fits: Fits) -> Rank:
     norms = np.linalg.norm(factors.user_factors, axis=1, keepdims=True)
     users = np.flatnonzero(norms.ravel() > 0)
     directions = torch.from_numpy((factors.user_factors[users] / norms[users]).astype(np.float32))
-    listeners = binary_plays(sparse.csr_matrix(fits.plays[users][:, taught].T))
+    listeners = binary(sparse.csr_matrix(fits.plays[users][:, taught].T))
     weights = _weights(fits.evidence[taught])
 
     def loss(predicted: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:

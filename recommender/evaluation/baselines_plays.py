@@ -14,7 +14,8 @@ from recommender.errors import ModelError
 from recommender.evaluation.methods import Fits, Scores, rank_by
 from recommender.evaluation.metrics import Int32s
 from recommender.evaluation.protocol import Rank, Task
-from recommender.models.als import binary_plays, one_blas_thread
+from recommender.models.als import one_blas_thread
+from recommender.ranking.taste import binary
 
 MAX_TRACKS = 20_000
 """These compare all tracks with all: with more, memory and time are out of proportion."""
@@ -86,12 +87,12 @@ def _by_likeness(name: str, compare: Callable[[sparse.csr_matrix], sparse.csr_ma
     known = np.flatnonzero(fits.trained.evidence > 0)
     if len(known) > MAX_TRACKS:
         raise ModelError(f"{name} is made for {MAX_TRACKS} tracks at most, {len(known)} have plays; leave it out")
-    likeness = fits.once(name, lambda: compare(binary_plays(fits.trained.plays[:, known])))
+    likeness = fits.once(name, lambda: compare(binary(fits.trained.plays[:, known])))
     place = np.full(len(task.train.tracks), -1)
     place[known] = np.arange(len(known))
     among = place[task.candidate_rows]
     shown = likeness[:, among[among >= 0]]
-    liked = binary_plays(fits.plays[:, known])
+    liked = binary(fits.plays[:, known])
 
     def score(users: Int32s) -> Scores:
         scores = np.zeros((len(users), len(among)))
