@@ -32,13 +32,14 @@ OFFSETS = (-1.0, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
 NEIGHBOUR_SHARES = (0.0, 0.08, 0.15, 0.25)
 POPULARITY_GAINS = (-0.6, -0.4, -0.2, 0.0, 0.2)
 DISCOVERIES = (0.0, 0.25, 0.4, 0.5, 0.6, 0.75, 1.0)
+STEPS = (-0.25, 0.0, 0.25)
 USER_HALVES = (0.0, 0.3, 1.0, 3.0)
 FEW_PLAYS = (1, 3)
 SCALES = (0.5, 1.0, 2.0)
 EXPOSURE_HALVES = (0.0, 5.0, 10.0, 20.0, 40.0)
 REVEALED = (1, 3)
 
-MIXED_LOSS = 0.012
+MIXED_LOSS = 0.013
 """Most NDCG that known tracks may lose where new ones stand beside them: held to here, it stays below .02 elsewhere."""
 
 KINDS: tuple[Group, ...] = ("warm", "cold")
@@ -47,7 +48,7 @@ FINALISTS = 5
 """So many pairs of gain and offset, the best on mixed lists, are tried with each of `TRACK_HALVES`."""
 
 WORTH_OF_POPULARITY = 1.005
-WORTH = 1.02
+WORTH = 1.1
 """Likeness to what was played must gain this much over the predicted factors alone to be mixed in: less is chance."""
 
 DEPTH = 50
@@ -237,6 +238,9 @@ def _choose_gate(trial: Trial, parts: Parts, blend: Blend, warm_cf: float, found
 
     pairs = itertools.product(GAINS, OFFSETS)
     gates = ranked([replace(blend, content_gain=gain, content_offset=offset) for gain, offset in pairs])[:FINALISTS]
+    gates = ranked([replace(gate, content_offset=gate.content_offset + step) for gate in gates for step in STEPS])[
+        :FINALISTS
+    ]
     finalists = ranked([replace(gate, track_half=half) for gate in gates for half in TRACK_HALVES])
     popular = _popularity_of_new(trial)
     by_popularity = [
