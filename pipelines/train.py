@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines import console
+from pipelines.als_memory import recall_strength, remember_strength
 from pipelines.config import Settings
 from pipelines.ingest import add_music, add_plays, add_tracks
 from pipelines.publish import held_out_ndcg, worse_than
@@ -206,6 +207,10 @@ def _fit(workspace: Workspace, library: Library, settings: Settings) -> Manifest
     from recommender.serving.bundle import list_bundles, new_version, use_bundle, write_bundle
 
     checkpoint = workspace.checkpoints / f"cnn-{library.digest}-{_digest(settings)}.safetensors"
+    n_plays = len(library.interactions)
+    strength = workspace.folder / "als.json"
+    recalled = recall_strength(strength, settings.ranker, n_plays)
+    settings = settings.model_copy(update={"ranker": recalled})
     if library.clips is None:
         embeddings, trained = library.embeddings, None
     else:
@@ -213,6 +218,8 @@ def _fit(workspace: Workspace, library: Library, settings: Settings) -> Manifest
             embeddings, trained = hear(library, library.interactions, settings, checkpoint=checkpoint, progress=bar)
     with console.progress("Fitting the blend") as bar:
         model = fit_hybrid(library.catalog, library.interactions, embeddings, settings.ranker, progress=bar)
+    if recalled.search_als and model.validation.get("als"):
+        remember_strength(strength, recalled.als, model.factors.config, n_plays)
     digest = library.digest
     metrics = {"validation": model.validation, "hearing": list(trained.history) if trained is not None else []}
     before = list_bundles(workspace.bundles)
