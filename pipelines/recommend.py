@@ -84,6 +84,7 @@ def run(
     artist_gap: int = ARTIST_GAP,
     diversity: float = DIVERSITY,
     calibration: float = CALIBRATION,
+    discovery: float = 0.5,
     popularity: float = 0.0,
     distaste: float = 1.0,
 ) -> None:
@@ -107,6 +108,7 @@ def run(
         artist_gap=artist_gap,
         diversity=diversity,
         calibration=calibration,
+        discovery=discovery,
         popularity=popularity,
         distaste=distaste,
     )

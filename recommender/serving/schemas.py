@@ -18,6 +18,7 @@ Verdict = Literal["hated", "loved", "skipped"]
 
 DIALS = {
     "diversity": "0 takes the best scores, 1 the tracks that are least alike.",
+    "discovery": "Exposure of new tracks: 0 hardly any, .5 what found most on hidden plays, 1 mostly.",
     "calibration": "How strongly the mix of kinds of music follows the user's own, 0 to 1.",
     "popularity": "Raises (above 0) or lowers (below 0) popular tracks, -1 to 1.",
     "distaste": "How much skipped and hated tracks hold back what is like them, 0 to 1.",
@@ -141,6 +142,7 @@ class AnonymousRequest(BaseModel):
     max_per_artist: int | None = Field(default=2, ge=1, le=MAX_TOP)
     artist_gap: int = Field(default=ARTIST_GAP, ge=0, le=MAX_TOP, description=DIALS["artist_gap"])
     diversity: float = Field(default=DIVERSITY, ge=0, le=1, description=DIALS["diversity"])
+    discovery: float = Field(default=0.5, ge=0, le=1, description=DIALS["discovery"])
     calibration: float = Field(default=CALIBRATION, ge=0, le=1, description=DIALS["calibration"])
     popularity: float = Field(default=0.0, ge=-1, le=1, description=DIALS["popularity"])
 

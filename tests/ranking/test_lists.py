@@ -11,6 +11,7 @@ from scipy import sparse
 from recommender.ranking.candidates import best_rows
 from recommender.ranking.filters import cap_artists, leave_out
 from recommender.ranking.measure import Lists, best_of, ndcg
+from recommender.ranking.ranker import RecommendOptions, recommend, score_users
 
 
 @given(st.lists(st.sampled_from([-np.inf, 0.0, 1.0, 2.5, -3.0]), max_size=30), st.integers(1, 40))
@@ -83,3 +84,20 @@ def test_tracks_that_nobody_can_judge_are_in_no_list(hand_made):
     scores = np.array([[9, 1, 8, 3, 4], [5, 1, 9, 3, 2], [1, 2, 3, 4, 5]], dtype=np.float32)
     assert best_of(scores, lists, "warm", 3).tolist() == [[1, -1, -1], [0, 1, -1], [0, -1, -1]]
     assert best_of(scores, lists, "all", 3).tolist() == [[4, 3, 1], [0, 3, 4], [4, 3, 0]]
+
+
+def test_discovery_moves_new_tracks_and_keeps_their_order(hybrid, clusters):
+    plays, heard = clusters.to_csr()[:-1], clusters.heard()[:-1]
+    new = hybrid.evidence == 0
+
+    def order_of_new(dial: float) -> list[list[int]]:
+        ranked = np.argsort(-score_users(hybrid, plays, discovery=dial), axis=1, kind="stable")
+        return [order[new[order]].tolist() for order in ranked]
+
+    shares = []
+    for dial in (0.0, 0.25, 0.5, 0.75, 1.0):
+        lists = recommend(hybrid, plays, heard, RecommendOptions(top=10, discovery=dial))
+        shares.append(np.mean([new[one.track_rows].mean() for one in lists]))
+        assert order_of_new(dial) == order_of_new(0.5)
+    assert shares == sorted(shares)
+    assert shares[0] < 0.1 < 0.5 < shares[-1]

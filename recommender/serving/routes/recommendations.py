@@ -39,6 +39,7 @@ def recommend_to_anyone(request: AnonymousRequest, now: Now) -> Recommendations:
         artist_gap=request.artist_gap,
         diversity=request.diversity,
         calibration=request.calibration,
+        discovery=request.discovery,
         popularity=request.popularity,
     )
     plays = _one_row(liked, len(tracks))

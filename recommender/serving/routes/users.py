@@ -75,6 +75,7 @@ def recommend_to_user(
         Query(ge=0, le=1, description="Share of the places that try something; the server's setting if left out."),
     ] = None,
     diversity: Annotated[float, Query(ge=0, le=1, description=DIALS["diversity"])] = DIVERSITY,
+    discovery: Annotated[float, Query(ge=0, le=1, description=DIALS["discovery"])] = 0.5,
     calibration: Annotated[float, Query(ge=0, le=1, description=DIALS["calibration"])] = CALIBRATION,
     popularity: Annotated[float, Query(ge=-1, le=1, description=DIALS["popularity"])] = 0.0,
     distaste: Annotated[float, Query(ge=0, le=1, description=DIALS["distaste"])] = 1.0,
@@ -96,6 +97,7 @@ def recommend_to_user(
         artist_gap=artist_gap,
         diversity=diversity,
         calibration=calibration,
+        discovery=discovery,
         popularity=popularity,
         distaste=distaste,
     )
