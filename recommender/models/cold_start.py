@@ -133,6 +133,9 @@ class Prior:
     typical_norm : float
         Mean norm of the factors of tracks with plays: a prediction of typical length is brought to this norm.
     ridge : float
+    artist_share : float, 0 to 1
+        Share of the left-out error that what the artist's other tracks say takes away, over tracks whose artist has
+        others; 0 where the artist adds nothing.
     artist_half : float
         With evidence weights adding up to this, an artist's own deviation from its sound counts one half; infinity
         where the artist adds nothing.
@@ -147,6 +150,7 @@ class Prior:
     typical_length: float
     typical_norm: float
     ridge: float
+    artist_share: float
     artist_half: float
 
     @property
@@ -231,7 +235,7 @@ def fit_prior_and_left_out(
     best = int(np.argmin(errors))
     coefficients, residuals = fits[best]
     codes = artist_codes[taught] if artist_codes is not None else np.full(len(taught), UNKNOWN_ARTIST, dtype=np.int32)
-    artists, effects, own_effects, half = _artist_effects(codes, residuals, weights)
+    artists, effects, own_effects, half, share = _artist_effects(codes, residuals, weights)
     left_out_directions = directions - residuals + own_effects
     prior = Prior(
         knots,
@@ -243,6 +247,7 @@ def fit_prior_and_left_out(
         float(np.average(np.linalg.norm(left_out_directions, axis=1), weights=weights)),
         float(np.average(norms, weights=weights)),
         ridges[best],
+        share,
         half,
     )
     left_out = predict_prior(prior, vectors, artist_codes)
@@ -337,7 +342,7 @@ def _solve(
     return coefficients, (targets - design @ coefficients) / np.maximum(1 - leverage, 1e-6)[:, None]
 
 
-def _artist_effects(codes: Codes, residuals: Floats, weights: Floats) -> tuple[Codes, Floats, Floats, float]:
+def _artist_effects(codes: Codes, residuals: Floats, weights: Floats) -> tuple[Codes, Floats, Floats, float, float]:
     """Find what artists' tracks have in common beyond their sound: shrunk means of left-out errors.
 
     The amount of shrinkage is chosen by the error on tracks whose artist has others.
@@ -350,6 +355,8 @@ def _artist_effects(codes: Codes, residuals: Floats, weights: Floats) -> tuple[C
         Of each track's artist, from that artist's other tracks.
     half : float
         The total weight at which the mean counts one half.
+    share : float
+        Of the squared error on tracks whose artist has others, what this takes away.
     """
     artists, place = np.unique(codes, return_inverse=True)
     known = codes != UNKNOWN_ARTIST
@@ -360,10 +367,12 @@ def _artist_effects(codes: Codes, residuals: Floats, weights: Floats) -> tuple[C
     others[others < 1e-9] = 0
     with_others = others > 0
     other_sums = np.where(with_others[:, None], sums[place] - residuals * weights[:, None], 0)
-    half, least = np.inf, np.inf
+    half, least, without = np.inf, np.inf, 0.0
     for candidate in ARTIST_HALVES if with_others.any() else ():
         error = (residuals - other_sums / (others + candidate)[:, None])[with_others]
         value = float(np.average((error**2).sum(axis=1), weights=weights[with_others]))
+        if np.isinf(candidate):
+            without = value
         if value < least:
             half, least = float(candidate), value
     kept = (artists != UNKNOWN_ARTIST) & np.isfinite(half)
@@ -372,6 +381,7 @@ def _artist_effects(codes: Codes, residuals: Floats, weights: Floats) -> tuple[C
         sums[kept] / (totals[kept] + half)[:, None],
         other_sums / (others + half)[:, None],
         half,
+        1 - least / without if without > 0 else 0.0,
     )
 
 

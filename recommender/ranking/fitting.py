@@ -96,6 +96,8 @@ def fit_hybrid(
     report(config.als.iterations, total)
     factors = fit_als(interactions, als, lambda done, _: report(config.als.iterations + done, total))
     model = assemble(catalog, interactions, embeddings, factors, replace(config, posterior=posterior), blend)
+    if model.prior is not None:
+        found |= {"artist": {"share": model.prior.artist_share}}
     return replace(model, config=config, validation=found)
 
 

@@ -230,3 +230,15 @@ def test_what_cannot_be_used_is_named() -> None:
 def test_settings_that_cannot_be_used_are_named(name: str, value: float) -> None:
     with pytest.raises(ConfigError, match=f"{name} is {value}"):
         replace(PriorConfig(), **{name: value})
+
+
+def test_the_artists_share_is_large_where_artists_differ_beyond_their_sound() -> None:
+    vectors, factors, evidence = world(160)
+    codes = (np.arange(160) % 20).astype(np.int32)
+    own = np.random.default_rng(4).normal(size=(20, 3))[codes].astype(np.float32) * 2
+    with_artist = fit_prior(vectors, factors + own, evidence, artist_codes=codes)
+    without = fit_prior(vectors, factors, evidence, artist_codes=codes)
+    nameless = fit_prior(vectors, factors + own, evidence)
+    assert with_artist.artist_share > 0.3
+    assert 0 <= without.artist_share < 0.1
+    assert nameless.artist_share == 0
