@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,7 @@ from recommender.errors import DataError
 if TYPE_CHECKING:
     from recommender.audio.clips import ClipConfig, Clips
     from recommender.models.trained_cnn import TrainedCnn
+    from recommender.ranking.model import RankerConfig
     from recommender.serving.bundle import Manifest
 
 MIN_HEARD_TRACKS = 8
@@ -207,10 +208,8 @@ def _fit(workspace: Workspace, library: Library, settings: Settings) -> Manifest
     from recommender.serving.bundle import list_bundles, new_version, use_bundle, write_bundle
 
     checkpoint = workspace.checkpoints / f"cnn-{library.digest}-{_digest(settings)}.safetensors"
-    n_plays = len(library.interactions)
-    strength = workspace.folder / "als.json"
-    recalled = recall_strength(strength, settings.ranker, n_plays)
-    settings = settings.model_copy(update={"ranker": recalled})
+    ranker, found_als = _settle_strength(workspace.folder / "als.json", library, settings.ranker)
+    settings = settings.model_copy(update={"ranker": ranker})
     if library.clips is None:
         embeddings, trained = library.embeddings, None
     else:
@@ -218,10 +217,9 @@ def _fit(workspace: Workspace, library: Library, settings: Settings) -> Manifest
             embeddings, trained = hear(library, library.interactions, settings, checkpoint=checkpoint, progress=bar)
     with console.progress("Fitting the blend") as bar:
         model = fit_hybrid(library.catalog, library.interactions, embeddings, settings.ranker, progress=bar)
-    if recalled.search_als and model.validation.get("als"):
-        remember_strength(strength, recalled.als, model.factors.config, n_plays)
     digest = library.digest
-    metrics = {"validation": model.validation, "hearing": list(trained.history) if trained is not None else []}
+    validation = model.validation | {"als": found_als}
+    metrics = {"validation": validation, "hearing": list(trained.history) if trained is not None else []}
     before = list_bundles(workspace.bundles)
     manifest = write_bundle(
         workspace.bundles / new_version(digest),
@@ -250,6 +248,28 @@ def _fit(workspace: Workspace, library: Library, settings: Settings) -> Manifest
             f"to use it all the same: firstlisten bundles {workspace.folder} use {manifest.version}"
         )
     return manifest
+
+
+def _settle_strength(path: Path, library: Library, ranker: RankerConfig) -> tuple[RankerConfig, dict[str, Any]]:
+    """Recall the strength of ALS or search for it, before the network or the blend learns from factors."""
+    from recommender.ranking.als_search import search_als
+    from recommender.ranking.ranker import validation_split
+
+    plays = library.interactions
+    recalled = recall_strength(path, ranker, len(plays))
+    if not recalled.search_als or not plays.to_csr().nnz:
+        return recalled, {"recalled": asdict(recalled.als)}
+    heard = np.zeros(len(library.catalog), dtype=bool)
+    source = library.embeddings or library.clips
+    if source is not None:
+        heard = source.tracks.known(library.catalog.tracks)
+    split = validation_split(plays, heard, ranker.seed, ranker.cold_share, ranker.held_out_share)
+    if not split.train.to_csr().nnz or not len(split.held_out):
+        return recalled, {"recalled": asdict(recalled.als)}
+    with console.progress("Finding the strength of ALS") as bar:
+        als, found = search_als(split, ranker, bar)
+    remember_strength(path, ranker.als, als, len(plays))
+    return replace(ranker, als=als, search_als=False), found
 
 
 def take_in(workspace: Workspace) -> None:

@@ -167,8 +167,8 @@ class Workspace:
     def interactions(self, catalog: Catalog) -> Interactions:
         """Return the plays, skips and dislikes of the catalog's tracks; users are sorted by id.
 
-        What listeners said through the API stands: a love is a play, a hate a dislike, and what was taken back leaves
-        no earlier skip or dislike.
+        What listeners said through the API stands: a love is as good as the most played, a hate a dislike, and what was
+        taken back leaves no earlier skip or dislike.
         """
         frame = _with_verdicts(self.interaction_table(), self.feedback())
         return Interactions.from_frame(frame, Vocabulary.of("user", frame["user_id"].unique()), catalog.tracks)
@@ -199,7 +199,10 @@ def _with_verdicts(plays: pd.DataFrame, feedback: pd.DataFrame) -> pd.DataFrame:
     overtaken = (plays["timestamp"].to_numpy() > given["given_at"].to_numpy()) | (plays["weight"].to_numpy() > 0)
     taken_back = (given["value"] == 0).to_numpy() & ~overtaken
     standing = feedback[feedback["value"] != 0].rename(columns={"value": "weight", "given_at": "timestamp"})
-    standing = standing.assign(weight=standing["weight"].astype(np.float64))
+    by_pair = plays.groupby(["user_id", "item_id"])["weight"].sum()
+    most_played = by_pair.groupby(level=0).max().reindex(standing["user_id"]).fillna(1.0).clip(lower=1.0).to_numpy()
+    weight = standing["weight"].to_numpy(dtype=np.float64)
+    standing = standing.assign(weight=np.where(weight > 0, most_played, weight))
     return pd.concat([plays[~taken_back], standing], ignore_index=True)
 
 

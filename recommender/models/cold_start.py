@@ -173,7 +173,7 @@ def fit_prior(
     vectors : ndarray, shape (n, dim), float32
         Embeddings of tracks.
     track_factors : ndarray, shape (n, d), float32
-        Their factors by ALS. Tracks whose factors are zero teach nothing and are left out.
+        Their factors, best by `smooth_track_factors`. Tracks whose factors are zero teach nothing and are left out.
     evidence : ndarray, shape (n,)
         Users who played each.
     config : PriorConfig, optional
@@ -211,7 +211,7 @@ def fit_prior_and_left_out(
     prior : Prior
     left_out : ndarray, shape (n, d), float32
         Predicted factors of every row of `vectors`, each by a fit without that row (exactly, by the hat matrix; only
-        the means that embeddings are standardised by know it).
+        the knots that embeddings are bent by know it).
     """
     config = config or PriorConfig()
     _check(vectors, track_factors, evidence, artist_codes)

@@ -90,7 +90,12 @@ def _rows_to_one(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
 
 def _keep_best(matrix: sparse.csr_matrix, rows: npt.NDArray[np.integer], most: int) -> sparse.csr_matrix:
     """Keep the `most` largest values above 0 of each row; of equal ones those of lower columns."""
-    order = np.lexsort((matrix.indices, -matrix.data, rows))
-    place = np.arange(len(order)) - np.repeat(matrix.indptr[:-1], np.diff(matrix.indptr))
-    kept = order[(place < most) & (matrix.data[order] > 0)]
+    may = matrix.data > 0
+    for row in np.flatnonzero(np.diff(matrix.indptr) > most):
+        mine = slice(matrix.indptr[row], matrix.indptr[row + 1])
+        may[mine] &= matrix.data[mine] >= -np.partition(-matrix.data[mine], most - 1)[most - 1]
+    left = np.flatnonzero(may)
+    order = left[np.lexsort((matrix.indices[left], -matrix.data[left], rows[left]))]
+    first = np.searchsorted(rows[order], rows[order])
+    kept = order[np.arange(len(order)) - first < most]
     return sparse.csr_matrix((matrix.data[kept], (rows[kept], matrix.indices[kept])), shape=matrix.shape)

@@ -41,7 +41,8 @@ class PosteriorConfig:
     Parameters
     ----------
     scale : float >= 0
-        s: what predicted factors are multiplied by. At 1 a typical prediction is as long as a typical track's factors.
+        s: what predicted factors are multiplied by. At 1 a typical prediction is as long as the factors that the prior
+        learned from.
     exposure_half : float >= 0
         Plays at which a track counts as half exposed; with five times as many it counts as exposed. At 0 the first play
         makes all silence evidence. The more, the more do tracks with an embedding gain on those without.

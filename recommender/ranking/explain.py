@@ -15,7 +15,15 @@ from recommender.ranking.default_list import default_sources
 from recommender.ranking.distaste import blame, distaste_of
 from recommender.ranking.model import Float32s, HybridModel
 from recommender.ranking.recommendation import RankedList, Recommendation, Source
-from recommender.ranking.scoring import PARTS, check_block, play_weight, score_parts, sources_of, user_vectors
+from recommender.ranking.scoring import (
+    DEFAULT_DISCOVERY,
+    PARTS,
+    check_block,
+    play_weight,
+    score_parts,
+    sources_of,
+    user_vectors,
+)
 from recommender.ranking.sound import SimilarTrack, query_of_row, similar_tracks
 from recommender.ranking.taste import binary, taste_system, tastes_of
 
@@ -101,6 +109,7 @@ def explain(
     *,
     heard: sparse.csr_matrix | None = None,
     distaste: float = 1.0,
+    discovery: float = DEFAULT_DISCOVERY,
 ) -> Explanation:
     """Take the score of one track for one user apart.
 
@@ -113,7 +122,7 @@ def explain(
         How many of the plays that sound alike are returned.
     heard : csr_matrix, shape (1, n_tracks), optional
         What was played, skipped or disliked; without it nothing is held against a track.
-    distaste : float in [0, 1]
+    distaste, discovery : float in [0, 1]
         As in `RecommendOptions`.
 
     Returns
@@ -123,7 +132,7 @@ def explain(
     check_block(model, plays, heard)
     presence = binary(plays)
     tastes = tastes_of(model, plays)
-    users = user_vectors(tastes, model.standards, model.blend)
+    users = user_vectors(tastes, model.standards, model.blend, discovery)
     parts = score_parts(model, users, 0, np.array([track_row]))
     contributions = contributions_to(model, plays, np.array([track_row]))[0]
     order = np.argsort(-contributions, kind="stable")

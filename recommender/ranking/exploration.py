@@ -38,7 +38,7 @@ from recommender.ranking.distaste import Distaste, distaste_of, penalties
 from recommender.ranking.filters import cap_artists, leave_out
 from recommender.ranking.model import HybridModel
 from recommender.ranking.recommendation import RankedList, RecommendOptions
-from recommender.ranking.scoring import UserVectors, score_block, score_parts, sources_of, user_vectors
+from recommender.ranking.scoring import UserVectors, dialled_fame, score_block, score_parts, sources_of, user_vectors
 from recommender.ranking.taste import tastes_of
 
 NODES = 32
@@ -171,7 +171,8 @@ def list_policy(
     kept = np.zeros(len(model.catalog), dtype=bool)
     kept[slice(None) if options.candidate_rows is None else options.candidate_rows] = True
     kept[ranked.track_rows] = False
-    means = np.where(kept, scores[0], -np.inf).astype(np.float64)
+    wanted = scores[0] + options.popularity * dialled_fame(model, model.evidence)
+    means = np.where(kept, wanted, -np.inf).astype(np.float64)
     direction = user.vectors[0, : model.posterior_factors.shape[1]]
     rough = np.sqrt(rough_variances(uncertainty, direction))
     size = min(config.hand * len(ranked), MAX_POOL)
@@ -226,7 +227,7 @@ def explore(
     """
     if config.share == 0 or len(ranked) == 0:
         return ExploredList(ranked, np.ones(len(ranked)), np.zeros(len(ranked), dtype=bool))
-    user = user_vectors(tastes_of(model, plays), model.standards, model.blend)
+    user = user_vectors(tastes_of(model, plays), model.standards, model.blend, options.discovery)
     held = distaste_of(model, plays, heard) if options.distaste else None
     policy = list_policy(model, uncertainty, user, heard, ranked, options, config, rng, held)
     drawn = draw_places(policy, rng)
@@ -234,7 +235,8 @@ def explore(
     rows, explored = policy.rows[places, drawn], drawn > 0
     scores, sources = ranked.scores.copy(), list(ranked.sources)
     parts = score_parts(model, user, 0, rows[explored])
-    scores[explored] = parts.sum(axis=1)
+    lost = penalties(model, held, rows[explored], options.distaste) if held is not None else 0.0
+    scores[explored] = parts.sum(axis=1) - lost
     for place, source in zip(np.flatnonzero(explored), sources_of(parts), strict=True):
         sources[place] = source
     shown = replace(

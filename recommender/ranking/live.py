@@ -97,8 +97,9 @@ def with_feedback(model: HybridModel, feedback: Interactions) -> HybridModel:
     ----------
     model : HybridModel
     feedback : Interactions
-        Over the model's tracks; any users. At most one of a user and track, of weight 1: loved, so counted among the
-        plays; `DISLIKED`: no longer among the plays; or 0: taken back, so that no skip and no dislike stands.
+        Over the model's tracks; any users. At most one of a user and track, of weight 1: loved, so counted as the
+        user's most played; `DISLIKED`: no longer among the plays; or 0: taken back, so that no skip and no dislike
+        stands.
 
     Returns
     -------
@@ -119,7 +120,9 @@ def with_feedback(model: HybridModel, feedback: Interactions) -> HybridModel:
     rows, columns = users.rows(feedback.users, unknown="raise")[feedback.user_rows], feedback.track_rows
     plays, heard = _grown(model.plays, shape[0]), _grown(model.heard, shape[0])
     played_before = np.asarray(plays[rows, columns]).ravel()
-    played = np.select([feedback.weights > 0, feedback.weights < 0], [np.maximum(played_before, 1), 0], played_before)
+    most_played = np.asarray(plays.max(axis=1).todense()).ravel()[rows] if plays.nnz else np.zeros(len(rows))
+    loved = np.maximum(np.maximum(played_before, most_played), 1)
+    played = np.select([feedback.weights > 0, feedback.weights < 0], [loved, 0], played_before)
     knows = np.where(feedback.weights != 0, feedback.weights, played > 0)
     factors = replace(
         model.factors, users=users, user_factors=_longer(model.factors.user_factors, shape[0] - len(model.users))

@@ -31,9 +31,9 @@ class RankerConfig:
     als, neighbours, prior, posterior
         Configs of the models underneath. The scale of `posterior` is where the search starts, not where it ends.
     cold_share : float
-        Share of the played, embedded tracks that the inner validation hides as a whole, to stand for new tracks.
+        Least share of the played, embedded tracks that the inner validation hides whole, to stand for new tracks.
     held_out_share : float
-        Share of each user's remaining plays that it hides.
+        Share of the remaining plays that it hides: the latest, or of each user's where plays have no times.
     validation_users : int
         At most so many users are ranked while parameters are chosen.
     search_als : bool

@@ -27,6 +27,7 @@ from recommender.ranking.recommendation import RankedList, Recommendation, Recom
 from recommender.ranking.scoring import (
     UserVectors,
     check_block,
+    dialled_fame,
     score_block,
     score_parts,
     score_users,
@@ -69,11 +70,8 @@ __all__ = [
 BLOCK_BYTES = 64 * 2**20
 """Memory that the scores of a block of users may take."""
 
-FAME = 0.5
-"""What the popularity dial, fully turned, makes of a standard deviation of log listeners, in those of the scores."""
-
-LEAST_FAME = -2.0
-"""So far below the mean a track may be by that; that nobody has played it yet makes a new one no less popular."""
+BLOCK_USERS = 1024
+"""Most users in a block: each brings the neighbours of all that was played along."""
 
 POOL = 5
 """A list is chosen from so many times its length; from more only where the artist cap leaves too few."""
@@ -115,7 +113,7 @@ def recommend(
     check_block(model, plays, heard)
     candidates = _candidates(model, options.candidate_rows)
     everything = len(candidates) == len(model.catalog)
-    size = max(1, BLOCK_BYTES // (4 * max(1, len(candidates))))
+    size = min(BLOCK_USERS, max(1, BLOCK_BYTES // (4 * max(1, len(candidates)))))
     plays, heard = sparse.csr_matrix(plays), sparse.csr_matrix(heard)
     report, lists = progress or silent, []
     for start in range(0, plays.shape[0], size):
@@ -209,8 +207,7 @@ def _best_pool(
     evidence = model.evidence[candidates]
     wanted = scores
     if options.popularity:
-        fame = (np.log1p(evidence) - model.standards.popularity_mean) / model.standards.popularity_std
-        wanted = (scores + options.popularity * FAME * np.maximum(fame, LEAST_FAME)).astype(np.float32)
+        wanted = (scores + options.popularity * dialled_fame(model, evidence)).astype(np.float32)
     depth = size if held is None else 2 * size
     while True:
         best = best_rows(wanted, depth, evidence)

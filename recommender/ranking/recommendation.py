@@ -102,7 +102,7 @@ class RecommendOptions:
         -1 about as popular as what their listeners played.
     discovery : float in [0, 1]
         Exposure of new tracks, see `recommender.ranking.scoring.user_vectors`: 0 hardly any, .5 what found most on
-        plays that were hidden, 1 mostly.
+        plays that were hidden, 1 mostly. The list of somebody without plays has its own mix.
     distaste : float in [0, 1]
         How much skips and dislikes hold back what is like them; see `recommender.ranking.distaste`.
 

@@ -28,6 +28,12 @@ DEFAULT_DISCOVERY = 0.5
 DISCOVERY_REACH = 4.0
 """At 0 a new track must be better than nearly all known ones to be shown, at 1 worse than nearly all to be left out."""
 
+FAME = 0.5
+"""What the popularity dial, fully turned, makes of a standard deviation of log listeners, in those of the scores."""
+
+LEAST_FAME = -2.0
+"""So far below the mean a track may be by that; that nobody has played it yet makes a new one no less popular."""
+
 ONE_SIDED = 2 / 3
 """Share of what speaks for a track from which on one part alone is named as its source."""
 
@@ -89,6 +95,17 @@ def play_weight(model: HybridModel, blend: Blend | None = None) -> Float32s:
     return np.where(model.has_vector, weight, 1).astype(np.float32)
 
 
+def fame(model: HybridModel, evidence: Float32s) -> Float32s:
+    """Return the standardised popularity of tracks with so many listeners (n,), shape (n,)."""
+    standards = model.standards
+    return np.asarray((np.log1p(evidence) - standards.popularity_mean) / standards.popularity_std, dtype=np.float32)
+
+
+def dialled_fame(model: HybridModel, evidence: Float32s) -> Float32s:
+    """Return what the popularity dial adds to scores at 1, shape (n,); see `RecommendOptions`."""
+    return np.asarray(FAME * np.maximum(fame(model, evidence), LEAST_FAME), dtype=np.float32)
+
+
 def track_vectors(model: HybridModel) -> Float32s:
     """Return the tracks' side of the inner product.
 
@@ -98,8 +115,7 @@ def track_vectors(model: HybridModel) -> Float32s:
         CF part (posterior factors, 1) times w; content part (predicted factors, sound, 1) times 1 - w; popularity.
     """
     weight = play_weight(model)[:, None]
-    standards = model.standards
-    popularity = (np.log1p(model.evidence) - standards.popularity_mean) / standards.popularity_std
+    popularity = fame(model, model.evidence)
     return np.hstack(
         [
             weight * model.posterior_factors,

@@ -2,9 +2,10 @@
 
 Three kinds of lists are ranked for the same users: known tracks only (warm), hidden tracks only (cold), and both
 together (mixed). The rules: on warm lists the blend loses at most ``config.warm_loss`` of pure CF's NDCG; on cold lists
-it is no worse than content alone; on mixed lists nothing is lost in all and at most `MIXED_LOSS` by the known tracks'
-part. Within that the choice is what finds most, the finds among known and among new tracks counting alike however many
-there are of each, at two depths, because new tracks are found further down first.
+it goes by the predicted factors unless likeness to what was played gains much (`WORTH`); on mixed lists nothing is lost
+in all and at most `MIXED_LOSS` by the known tracks' part. Within that the choice is what finds most, the finds among
+known and among new tracks counting alike however many there are of each, at two depths, because new tracks are found
+further down first.
 """
 
 from __future__ import annotations
@@ -48,6 +49,9 @@ FINALISTS = 5
 """So many pairs of gain and offset, the best on mixed lists, are tried with each of `TRACK_HALVES`."""
 
 WORTH_OF_POPULARITY = 1.005
+ENOUGH_USERS = 200
+"""With fewer users to judge by, popularity adds nothing to a user's own taste: what looks good is chance."""
+
 WORTH = 1.1
 """Likeness to what was played must gain this much over the predicted factors alone to be mixed in: less is chance."""
 
@@ -190,7 +194,7 @@ def choose_blend(trial: Trial) -> tuple[Blend, dict[str, Any]]:
     found["warm"] = {"pure CF": warm_cf}
     if with_cold:
         blend = _choose_gate(trial, parts, blend, warm_cf, found)
-    else:
+    elif len(trial.users) >= ENOUGH_USERS:
         by_gain = {
             gain: ndcg(parts.cf + np.float32(gain) * parts.popularity, lists, "warm", "warm", top)
             for gain in POPULARITY_GAINS
@@ -246,9 +250,11 @@ def _choose_gate(trial: Trial, parts: Parts, blend: Blend, warm_cf: float, found
     by_popularity = [
         replace(one, popularity_gain=gain, content_offset=one.content_offset - gain * popular)
         for one in finalists[:FINALISTS]
-        for gain in POPULARITY_GAINS
+        for gain in (POPULARITY_GAINS if len(trial.users) >= ENOUGH_USERS else (0.0,))
     ]
     finalists = ranked(by_popularity)
+    if not judge(finalists[0])[0]:
+        found["rule given up"] = f"no blend kept {least_known:.4f} for known tracks on mixed lists"
     for one in finalists:
         if ndcg(_personal(trial.model, parts, one), lists, "warm", "warm", top) >= least_warm:
             return one

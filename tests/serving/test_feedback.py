@@ -70,6 +70,12 @@ def test_a_verdict_taken_back_leaves_no_trace(serve: Any, value: str) -> None:
     assert verdicts(client, "u01") == {}
 
 
+def assert_same(now: list[tuple[str, float]], before: list[tuple[str, float]]) -> None:
+    """The same list: a skip solves its listener's factors again, which moves scores by their rounding."""
+    assert [track for track, _ in now] == [track for track, _ in before]
+    assert [score for _, score in now] == pytest.approx([score for _, score in before], abs=1e-3)
+
+
 def test_a_skip_is_held_against_what_is_like_it_until_it_is_cleared(serve: Any) -> None:
     client = serve()
     before = everything(client, "u01")
@@ -80,9 +86,9 @@ def test_a_skip_is_held_against_what_is_like_it_until_it_is_cleared(serve: Any) 
     assert dict(before)["high1"] - after["high1"] > 0.1
     assert client.get("/v1/tracks/high0").json()["track"]["listeners"] > 0
     give(client, "u01", "high0", "clear")
-    assert everything(client, "u01") == before
+    assert_same(everything(client, "u01"), before)
     listen(client, {**skip, "listened_at": "2025-01-18T20:15:00Z"})
-    assert everything(client, "u01") == before, "that skip was before the clear"
+    assert_same(everything(client, "u01"), before)
     listen(client, skip)
     assert dict(everything(client, "u01")) == after, "a skip after the clear counts"
 
