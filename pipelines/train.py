@@ -234,6 +234,8 @@ def _fit(workspace: Workspace, library: Library, settings: Settings) -> Manifest
     reason = worse_than(manifest, next((old for old in before if old.version == serving), None))
     if (ndcg := held_out_ndcg(manifest)) is not None:
         console.out.print(f"NDCG@{settings.ranker.validation_top} on plays hidden while it learned: {ndcg:.3f}")
+    if (ranker := model.validation.get("ranker")) is not None:
+        console.out.print(f"ranked by the {ranker['chosen']}: {ranker['why']}")
     if reason is None:
         use_bundle(workspace.bundles, manifest.version)
         console.out.print(f"bundle {manifest.version} is current")

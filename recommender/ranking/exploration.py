@@ -36,6 +36,7 @@ from recommender.ranking.candidates import best_rows
 from recommender.ranking.confidence import confidences
 from recommender.ranking.distaste import Distaste, distaste_of, penalties
 from recommender.ranking.filters import cap_artists, leave_out
+from recommender.ranking.learned import learned_corrections
 from recommender.ranking.model import HybridModel
 from recommender.ranking.recommendation import RankedList, RecommendOptions
 from recommender.ranking.scoring import UserVectors, score_block, score_parts, sources_of, user_vectors
@@ -234,7 +235,7 @@ def explore(
     rows, explored = policy.rows[places, drawn], drawn > 0
     scores, sources = ranked.scores.copy(), list(ranked.sources)
     parts = score_parts(model, user, 0, rows[explored])
-    scores[explored] = parts.sum(axis=1)
+    scores[explored] = parts.sum(axis=1) + learned_corrections(model, user, 0, plays, rows[explored])
     for place, source in zip(np.flatnonzero(explored), sources_of(parts), strict=True):
         sources[place] = source
     shown = replace(
