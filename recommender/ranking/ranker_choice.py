@@ -79,6 +79,14 @@ class Pools:
         kept = np.repeat(users, self.sizes)
         return Pools(self.features[kept], self.scores[kept], self.hits[kept], self.sizes[users])
 
+    def by_kind(self) -> Pools:
+        """Return two groups of each user, one of tracks with listeners and one of tracks without."""
+        new = self.features[:, FEATURES.index("listeners")] == 0
+        groups = 2 * np.repeat(np.arange(len(self.sizes)), self.sizes) + new
+        order = np.argsort(groups, kind="stable")
+        sizes = np.bincount(groups, minlength=2 * len(self.sizes))
+        return Pools(self.features[order], self.scores[order], self.hits[order], sizes)
+
     @property
     def found(self) -> npt.NDArray[np.bool_]:
         """Of each user, whether anything in the pool is a hit."""
@@ -150,6 +158,9 @@ def train(
 ) -> tuple[Learned, int]:
     """Grow trees on the pools that hold a hit, from the blend's scores on.
 
+    Known tracks are compared with known ones and new with new ones: how many finds there are of each is a matter of how
+    many were hidden, and the blend has its own rules for the balance.
+
     Parameters
     ----------
     pools : Pools
@@ -165,6 +176,7 @@ def train(
     """
     import lightgbm
 
+    pools = pools.by_kind()
     pools = pools.of(pools.found)
     aside = np.zeros(len(pools.sizes), dtype=bool)
     if trees is None:

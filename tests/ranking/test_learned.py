@@ -183,6 +183,16 @@ def test_what_is_chosen_is_what_ranks(inner, small_config, monkeypatch, chosen):
     assert (learned is not None) == (chosen == LEARNED)
 
 
+def test_known_tracks_are_compared_with_known_ones_and_new_with_new_ones():
+    columns = np.zeros((5, len(FEATURES)), dtype=np.float32)
+    columns[:, FEATURES.index("listeners")] = [1, 0, 2, 0, 3]
+    scores = np.arange(5, dtype=np.float32)
+    found = Pools(columns, scores, scores == 1, np.array([3, 2])).by_kind()
+    assert found.sizes.tolist() == [2, 1, 1, 1]
+    assert found.scores.tolist() == [0, 2, 1, 4, 3]
+    assert found.found.tolist() == [False, True, False, False]
+
+
 def ndcgs(blend, other, *, new=0.3, warm=0.3, known=0.3):
     """NDCG of 200 users, whose mixed lists differ by ranker."""
     noise = np.random.default_rng(0).normal(0, 0.1, 200)
