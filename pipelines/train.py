@@ -208,8 +208,8 @@ def _fit(workspace: Workspace, library: Library, settings: Settings) -> Manifest
     from recommender.serving.bundle import list_bundles, new_version, use_bundle, write_bundle
 
     checkpoint = workspace.checkpoints / f"cnn-{library.digest}-{_digest(settings)}.safetensors"
-    ranker, found_als = _settle_strength(workspace.folder / "als.json", library, settings.ranker)
-    settings = settings.model_copy(update={"ranker": ranker})
+    settled, found_als = _settle_strength(workspace.folder / "als.json", library, settings.ranker)
+    settings = settings.model_copy(update={"ranker": settled})
     if library.clips is None:
         embeddings, trained = library.embeddings, None
     else:
@@ -239,6 +239,8 @@ def _fit(workspace: Workspace, library: Library, settings: Settings) -> Manifest
     reason = worse_than(manifest, next((old for old in before if old.version == serving), None))
     if (ndcg := held_out_ndcg(manifest)) is not None:
         console.out.print(f"NDCG@{settings.ranker.validation_top} on plays hidden while it learned: {ndcg:.3f}")
+    if (ranker := model.validation.get("ranker")) is not None:
+        console.out.print(f"ranked by the {ranker['chosen']}: {ranker['why']}")
     if reason is None:
         use_bundle(workspace.bundles, manifest.version)
         console.out.print(f"bundle {manifest.version} is current")

@@ -24,7 +24,14 @@ from recommender.evaluation.protocol import Rank, Task, joined
 from recommender.models.als import fold_in_tracks, fold_in_users, play_confidence
 from recommender.models.cold_start import fit_prior_and_left_out, smooth_track_factors
 from recommender.models.factors import Factors
-from recommender.ranking.ranker import HybridModel, RankerConfig, fit_hybrid, score_users, with_live_plays
+from recommender.ranking.ranker import (
+    HybridModel,
+    RankerConfig,
+    fit_hybrid,
+    score_users,
+    served_scores,
+    with_live_plays,
+)
 
 Embed = Callable[[Interactions], Embeddings]
 """Makes the embeddings given the training plays alone."""
@@ -243,7 +250,8 @@ def audio_scores(task: Task, fits: Fits) -> ScoreUsers:
         return prior_means
 
     prior_means = fits.once("prior means of audio alone", predict)
-    unheard = replace(model, prior_means=prior_means, evidence=np.zeros_like(model.evidence))
+    by_sound = replace(model.blend, plain_posterior=False)
+    unheard = replace(model, prior_means=prior_means, evidence=np.zeros_like(model.evidence), blend=by_sound)
     known = has[task.candidate_rows]
 
     def score(users: Int32s) -> Scores:
@@ -262,7 +270,14 @@ def shuffled_embeddings(task: Task, fits: Fits) -> Rank:
 def first_listen(task: Task, fits: Fits) -> Rank:
     """The hybrid ranker, as it would be served, without the cap on artists."""
     model = fits.hybrid
-    return rank_by(lambda users: score_users(model, fits.plays[users])[:, task.candidate_rows], task, fits)
+
+    def score(users: Int32s) -> Scores:
+        allowed = np.zeros((len(users), len(task.train.tracks)), dtype=bool)
+        allowed[:, task.candidate_rows] = True
+        allowed[task.left_out[users].nonzero()] = False
+        return served_scores(model, fits.plays[users], allowed)[:, task.candidate_rows]
+
+    return rank_by(score, task, fits)
 
 
 def gate(task: Task, fits: Fits) -> Rank:

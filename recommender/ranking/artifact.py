@@ -19,6 +19,7 @@ from recommender.models.als import AlsConfig
 from recommender.models.cold_start import PosteriorConfig, Prior, PriorConfig
 from recommender.models.factors import Factors
 from recommender.models.neighbours import NeighboursConfig
+from recommender.ranking.learned import Learned
 from recommender.ranking.model import Blend, HybridModel, RankerConfig, Standards
 from recommender.ranking.sound import Sound
 
@@ -69,6 +70,8 @@ def save_hybrid(path: Path, model: HybridModel, version: str) -> None:
     if model.prior is not None:
         prior_arrays, settings["prior"] = _take_apart(model.prior)
         arrays |= {f"prior.{name}": array for name, array in prior_arrays.items()}
+    if model.learned is not None:
+        arrays["learned"] = _encode(model.learned.text)
     save_arrays(path, KIND, version, arrays, settings)
 
 
@@ -145,6 +148,7 @@ def _put_together(
             )
         ),
         validation=settings["validation"],
+        learned=Learned(_decode(arrays["learned"])) if "learned" in arrays else None,
     )
 
 

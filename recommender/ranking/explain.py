@@ -13,6 +13,7 @@ from recommender.models.als import play_confidence
 from recommender.ranking.confidence import basis_of, confidences
 from recommender.ranking.default_list import default_sources
 from recommender.ranking.distaste import blame, distaste_of
+from recommender.ranking.learned import LEARNED_PARTS, features
 from recommender.ranking.model import Float32s, HybridModel
 from recommender.ranking.recommendation import RankedList, Recommendation, Source
 from recommender.ranking.scoring import (
@@ -58,7 +59,8 @@ class Explanation:
         The sum of `parts`.
     parts : dict of str to float
         ``factors``, ``neighbours``, ``content``, ``popularity``: what each added to the score. ``distaste``, <= 0: what
-        skips and dislikes of tracks like it took away.
+        skips and dislikes of tracks like it took away. ``context``, where the model has a learned ranker: what that
+        makes of anything else.
     source : str
     reason : str
     taste_weight : float
@@ -134,6 +136,12 @@ def explain(
     tastes = tastes_of(model, plays)
     users = user_vectors(tastes, model.standards, model.blend, discovery)
     parts = score_parts(model, users, 0, np.array([track_row]))
+    named_parts = dict(zip(PARTS, map(float, parts[0]), strict=True))
+    if model.learned is not None and tastes.known_plays[0]:
+        learned = model.learned.parts(features(model, users, 0, plays, np.array([track_row])))[0]
+        named_parts = {
+            name: named_parts.get(name, 0.0) + float(more) for name, more in zip(LEARNED_PARTS, learned, strict=True)
+        }
     contributions = contributions_to(model, plays, np.array([track_row]))[0]
     order = np.argsort(-contributions, kind="stable")
     sounds_like: list[SimilarTrack] = []
@@ -148,7 +156,7 @@ def explain(
     known_plays = int(tastes.known_plays[0])
     listed = RankedList(
         np.array([track_row], dtype=np.int32),
-        (parts.sum(axis=1) - lost).astype(np.float32),
+        np.array([sum(named_parts.values()) - lost], dtype=np.float32),
         sources_of(parts) if known_plays else default_sources(model, np.array([track_row])),
         confidences(model, known_plays, np.array([track_row])),
         basis_of(known_plays),
@@ -157,7 +165,7 @@ def explain(
     return Explanation(
         track_row=int(track_row),
         score=float(listed.scores[0]),
-        parts=dict(zip((*PARTS, "distaste"), (*map(float, parts[0]), 0.0 - lost), strict=True)),
+        parts=named_parts | {"distaste": 0.0 - lost},
         source=listed.sources[0],
         reason=reasons_for(model, plays, listed)[0],
         taste_weight=float(users.taste_weight[0]),

@@ -36,6 +36,7 @@ from recommender.ranking.candidates import best_rows
 from recommender.ranking.confidence import confidences
 from recommender.ranking.distaste import Distaste, distaste_of, penalties
 from recommender.ranking.filters import cap_artists, leave_out
+from recommender.ranking.learned import learned_corrections
 from recommender.ranking.model import HybridModel
 from recommender.ranking.recommendation import RankedList, RecommendOptions
 from recommender.ranking.scoring import UserVectors, dialled_fame, score_block, score_parts, sources_of, user_vectors
@@ -236,7 +237,8 @@ def explore(
     scores, sources = ranked.scores.copy(), list(ranked.sources)
     parts = score_parts(model, user, 0, rows[explored])
     lost = penalties(model, held, rows[explored], options.distaste) if held is not None else 0.0
-    scores[explored] = parts.sum(axis=1) - lost
+    corrections = learned_corrections(model, user, 0, plays, rows[explored])
+    scores[explored] = parts.sum(axis=1) + corrections - lost
     for place, source in zip(np.flatnonzero(explored), sources_of(parts), strict=True):
         sources[place] = source
     shown = replace(

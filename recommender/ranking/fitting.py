@@ -17,7 +17,9 @@ from recommender.models.cold_start import PosteriorConfig, fit_prior_and_left_ou
 from recommender.models.factors import Factors
 from recommender.models.neighbours import fit_neighbours
 from recommender.ranking.als_search import search_als
+from recommender.ranking.learned import Learned
 from recommender.ranking.model import Blend, HybridModel, RankerConfig, known_artists
+from recommender.ranking.ranker_choice import choose_ranker
 from recommender.ranking.scoring import measure_standards
 from recommender.ranking.search import choose_blend, choose_posterior, set_trial, solve_posterior
 from recommender.ranking.sound import place_sound
@@ -76,6 +78,7 @@ def fit_hybrid(
         split = validation_split(interactions, has_vector, config.seed, config.cold_share, config.held_out_share)
     blend, posterior, found = Blend(), config.posterior, _nothing_to_validate()
     als, found_als = config.als, None
+    learned: Learned | None = None
     if split.train.to_csr().nnz and len(split.held_out):
         inner_embeddings = split_embeddings if split_embeddings is not None else embeddings
         # a track without plays and without sound can be in nobody's list: the search does without
@@ -92,13 +95,14 @@ def fit_hybrid(
         if inner.prior is not None:
             inner = with_posterior(inner, posterior)
         blend, found = choose_blend(set_trial(inner, split, config))
-        found |= {"posterior": found_posterior, "als": found_als}
+        blend, learned, found_ranker = choose_ranker(replace(inner, blend=blend), split, config)
+        found |= {"posterior": found_posterior, "als": found_als, "ranker": found_ranker}
     report(config.als.iterations, total)
     factors = fit_als(interactions, als, lambda done, _: report(config.als.iterations + done, total))
     model = assemble(catalog, interactions, embeddings, factors, replace(config, posterior=posterior), blend)
     if model.prior is not None:
         found |= {"artist": {"share": model.prior.artist_share}}
-    return replace(model, config=config, validation=found)
+    return replace(model, config=config, validation=found, learned=learned)
 
 
 def assemble(

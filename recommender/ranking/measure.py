@@ -65,20 +65,24 @@ def best_of(scores: npt.NDArray[np.float32], lists: Lists, candidates: Group, to
 
 
 def ndcg_of(best: npt.NDArray[np.intp], lists: Lists, relevant: Group, top: int) -> float:
-    """Mean over users of the binary NDCG of the first `top` of their lists; users without a relevant pair are left out.
+    """Mean over users of `ndcgs_of`; users without a relevant pair are left out. 0 if no user is left."""
+    values = ndcgs_of(best, lists, relevant, top)
+    measured = ~np.isnan(values)
+    return float(values[measured].mean()) if measured.any() else 0.0
 
-    DCG of Järvelin & Kekäläinen 2002 with gains 0 and 1, divided by the best possible one. 0 if no user is left.
+
+def ndcgs_of(best: npt.NDArray[np.intp], lists: Lists, relevant: Group, top: int) -> npt.NDArray[np.float64]:
+    """Return each user's binary NDCG of the first `top` of their list, shape (n_users,); NaN without a relevant pair.
+
+    DCG of Järvelin & Kekäläinen 2002 with gains 0 and 1, divided by the best possible one.
     """
     hidden = lists.hidden[relevant]
     counts = hidden.sum(axis=1)
-    users = counts > 0
-    if not users.any():
-        return 0.0
     first = best[:, :top]
     hits = np.take_along_axis(hidden, np.maximum(first, 0), axis=1) & (first >= 0)
     discounts = 1 / np.log2(np.arange(top) + 2)
-    ideal = np.cumsum(discounts)[np.minimum(counts[users], top) - 1]
-    return float((hits[users] @ discounts / ideal).mean())
+    ideal = np.cumsum(discounts)[np.clip(counts, 1, top) - 1]
+    return np.where(counts > 0, hits @ discounts / ideal, np.nan)
 
 
 def ndcg(scores: npt.NDArray[np.float32], lists: Lists, candidates: Group, relevant: Group, top: int) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ from recommender.models.cold_start import UNKNOWN_ARTIST, PosteriorConfig, Prior
 from recommender.models.factors import Factors
 from recommender.models.neighbours import NeighboursConfig
 from recommender.ranking.sound import Sound
+
+if TYPE_CHECKING:
+    from recommender.ranking.learned import Learned
 
 Float32s = npt.NDArray[np.float32]
 
@@ -42,6 +45,8 @@ class RankerConfig:
         Most that the blend may lose of pure CF's NDCG on known tracks, as a share of it.
     validation_top : int
         Length of the lists that are measured.
+    learned : bool
+        Whether a learned ranker and the plain posterior are tried against the blend.
     seed : int
     """
 
@@ -55,6 +60,7 @@ class RankerConfig:
     search_als: bool = True
     warm_loss: float = 0.01
     validation_top: int = 20
+    learned: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -71,7 +77,7 @@ class Blend:
 
     For a user with m known plays and a track with n listeners, all parts standardised per user::
 
-        w = n / (n + track_half)                           1 for a track without an embedding
+        w = n / (n + track_half)                           1 for a track without an embedding, or if plain_posterior
         v = m^2 / (m^2 + user_half^2)                      0 for a user without plays
         cf = (1 - neighbour_share) factors + neighbour_share neighbours
         taste = w cf + (1 - w) (content_gain content + content_offset) + popularity_gain popularity
@@ -93,6 +99,8 @@ class Blend:
         Where the middle of the new tracks stands among the known ones, in standard deviations of CF.
     popularity_gain : float
         What popularity adds to a user's own taste; below 0 it takes back what popular tracks have too much.
+    plain_posterior : bool
+        Whether the posterior factors, which have the sound in their prior, are left to rank new tracks too.
     """
 
     track_half: float = 3.0
@@ -102,6 +110,7 @@ class Blend:
     content_gain: float = 1.0
     content_offset: float = 0.0
     popularity_gain: float = 0.0
+    plain_posterior: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,6 +173,8 @@ class HybridModel:
     config : RankerConfig
     validation : dict
         What was tried, chosen and measured; JSON.
+    learned : Learned or None
+        Re-orders what the blend has drawn, where that was measured to be better.
     """
 
     catalog: Catalog
@@ -182,6 +193,7 @@ class HybridModel:
     standards: Standards
     config: RankerConfig
     validation: dict[str, Any]
+    learned: Learned | None = None
 
     def __post_init__(self) -> None:
         n_tracks, shape = len(self.catalog), (len(self.users), len(self.catalog))

@@ -21,6 +21,8 @@ from recommender.ranking.diversity import alike_vectors, choose
 from recommender.ranking.explain import Explanation, explain, explain_lists, reasons_for
 from recommender.ranking.filters import cap_artists, leave_out, space_artists
 from recommender.ranking.fitting import fit_hybrid
+from recommender.ranking.learned import POOL as LEARNED_POOL
+from recommender.ranking.learned import learned_corrections
 from recommender.ranking.live import with_feedback, with_live_plays, with_new_tracks
 from recommender.ranking.model import Blend, Float32s, HybridModel, RankerConfig
 from recommender.ranking.recommendation import RankedList, Recommendation, RecommendOptions, Source
@@ -60,6 +62,7 @@ __all__ = [
     "recommend",
     "save_hybrid",
     "score_users",
+    "served_scores",
     "similar_tracks",
     "validation_split",
     "with_feedback",
@@ -143,11 +146,13 @@ def _one_list(
     options: RecommendOptions,
 ) -> RankedList:
     """Draw a pool of candidates, choose the list from it, put the list in order."""
-    size = min(len(scores), POOL * options.top)
+    reorders = model.learned is not None and known_plays > 0
+    size = min(len(scores), max(POOL * options.top, LEARNED_POOL if reorders else 0))
     while True:
         draw = _best_pool if known_plays else _default_pool
         pool = draw(model, scores, held, candidates, options, size)
-        # a re-ranker that re-orders the pool goes here: the stages below look at nothing but `Pool`
+        if reorders:
+            pool = pool.corrected(learned_corrections(model, users, user, plays, candidates[pool.places]))
         pool = pool.only(cap_artists(candidates[pool.places], model.artist_codes, options.max_per_artist))
         if len(pool.places) >= options.top or size == len(scores):
             break
@@ -159,12 +164,42 @@ def _one_list(
     sources = sources_of(score_parts(model, users, user, rows)) if known_plays else default_sources(model, rows)
     return RankedList(
         rows,
-        (scores[pool.places] - pool.lost).astype(np.float32),
+        (scores[pool.places] + pool.gained - pool.lost).astype(np.float32),
         sources,
         confidences(model, known_plays, rows),
         basis_of(known_plays),
         known_plays,
     )
+
+
+def served_scores(model: HybridModel, plays: sparse.csr_matrix, allowed: npt.NDArray[np.bool_]) -> Float32s:
+    """Score as lists are ranked: where a model has a learned ranker, the blend's best of each user are re-ordered.
+
+    Parameters
+    ----------
+    model : HybridModel
+    plays : csr_matrix, shape (b, n_tracks)
+    allowed : ndarray, shape (b, n_tracks), bool
+        What may be in the lists.
+
+    Returns
+    -------
+    ndarray, shape (b, n_tracks), float32
+        What is not allowed has -inf; what the blend has below the pool stands below all of the pool.
+    """
+    check_block(model, plays, None)
+    tastes = tastes_of(model, plays)
+    users = user_vectors(tastes, model.standards, model.blend)
+    scores = np.where(allowed, score_block(model, users), np.float32(-np.inf))
+    if model.learned is None:
+        return scores
+    for user in np.flatnonzero(tastes.known_plays).tolist():
+        best = best_rows(scores[user], LEARNED_POOL, model.evidence)
+        if len(best):
+            learned = scores[user, best] + learned_corrections(model, users, user, plays[user], best)
+            scores[user] -= max(0, scores[user, best[-1]] - learned.min())
+            scores[user, best] = learned
+    return scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,15 +214,24 @@ class Pool:
         What the choice goes by.
     lost : ndarray, shape (p,), float64
         What skips and dislikes took from the score.
+    gained : ndarray, shape (p,), float64
+        What the learned ranker added to it.
     """
 
     places: npt.NDArray[np.intp]
     values: Float32s
     lost: npt.NDArray[np.float64]
+    gained: npt.NDArray[np.float64]
 
     def only(self, kept: npt.NDArray[Any] | slice) -> Pool:
         """Return a part of the pool, by a mask or by positions."""
-        return Pool(self.places[kept], self.values[kept], self.lost[kept])
+        return Pool(self.places[kept], self.values[kept], self.lost[kept], self.gained[kept])
+
+    def corrected(self, gained: npt.NDArray[np.float64]) -> Pool:
+        """Return the pool in the order that it has after this is added."""
+        values = (self.values + gained).astype(np.float32)
+        order = np.argsort(-values, kind="stable")
+        return Pool(self.places[order], values[order], self.lost[order], gained[order])
 
 
 def _best_pool(
@@ -217,7 +261,7 @@ def _best_pool(
         values = (wanted[best] - lost).astype(np.float32)
         order = np.lexsort((best, -evidence[best], -values))[:size]
         if held is None or not len(best) or len(best) < depth or values[order[-1]] > wanted[best[-1]]:
-            return Pool(best[order], values[order], lost[order])
+            return Pool(best[order], values[order], lost[order], np.zeros(len(order)))
         depth *= 4
 
 
@@ -233,7 +277,7 @@ def _default_pool(
     lost = np.zeros(len(candidates)) if held is None else penalties(model, held, candidates, options.distaste)
     values = (scores - lost).astype(np.float32)
     places = default_order(model, values, candidates, options.top, size, options.diversity)
-    return Pool(places, values[places], lost[places])
+    return Pool(places, values[places], lost[places], np.zeros(len(places)))
 
 
 def _choose(

@@ -91,7 +91,10 @@ def play_weight(model: HybridModel, blend: Blend | None = None) -> Float32s:
     """Return w of `Blend`, shape (n_tracks,): what a track's plays weigh against its sound."""
     if not model.knows_plays:
         return np.where(model.has_vector, 0, 1).astype(np.float32)
-    weight = model.evidence / (model.evidence + (blend or model.blend).track_half)
+    blend = blend or model.blend
+    if blend.plain_posterior:
+        return np.ones(len(model.evidence), dtype=np.float32)
+    weight = model.evidence / (model.evidence + blend.track_half)
     return np.where(model.has_vector, weight, 1).astype(np.float32)
 
 

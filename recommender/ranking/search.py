@@ -86,11 +86,21 @@ class Trial:
 
 def set_trial(model: HybridModel, split: ValidationSplit, config: RankerConfig) -> Trial:
     """Choose the users that are ranked: at random among those of whom something is hidden."""
-    held_out, cold = split.held_out.to_csr(), split.cold.to_csr()
-    users = np.flatnonzero(np.diff(held_out.indptr) + np.diff(cold.indptr))
+    users = users_with_hidden(split)
     limit = min(config.validation_users, max(1, MAX_SCORES // max(1, len(model.catalog))))
     if len(users) > limit:
         users = np.sort(np.random.default_rng(config.seed).choice(users, limit, replace=False))
+    return trial_of(model, split, config, users)
+
+
+def users_with_hidden(split: ValidationSplit) -> npt.NDArray[np.intp]:
+    """Return the users of whom something is hidden, ascending."""
+    return np.flatnonzero(np.diff(split.held_out.to_csr().indptr) + np.diff(split.cold.to_csr().indptr))
+
+
+def trial_of(model: HybridModel, split: ValidationSplit, config: RankerConfig, users: npt.NDArray[np.intp]) -> Trial:
+    """Prepare the lists of these users."""
+    held_out, cold = split.held_out.to_csr(), split.cold.to_csr()
     is_cold = np.zeros(len(model.catalog), dtype=bool)
     is_cold[split.cold_rows] = True
     lists = Lists(model.heard[users], held_out[users] > 0, cold[users] > 0, is_cold, model.evidence > 0)

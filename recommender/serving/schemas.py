@@ -356,7 +356,8 @@ class ExplanationAnswer(BaseModel):
     track: Track
     score: float = Field(description="The sum of the parts.")
     parts: dict[str, float] = Field(
-        description="What plays (cf), sound (content) and popularity added, and distaste took."
+        description="What plays (cf), sound (content) and popularity added, and distaste took; context is what a "
+        "learned ranker makes of anything else."
     )
     source: Source
     reason: str

@@ -3,7 +3,7 @@
 import { clock, count, h } from "./dom.js";
 import { play } from "./player.js";
 
-const PARTS = { factors: "plays", neighbours: "played together", content: "sound", popularity: "popularity", distaste: "held back" };
+const PARTS = { factors: "plays", neighbours: "played together", content: "sound", popularity: "popularity", context: "anything else", distaste: "held back" };
 
 export function explanation(answer, openTrack) {
   const widest = Math.max(...Object.values(answer.parts).map(Math.abs), 1e-9);
