@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,9 @@ from recommender.errors import ModelError
 from recommender.evaluation import methods, protocol
 from recommender.evaluation.methods import METHODS, Fits
 from recommender.evaluation.protocol import evaluate_method, rank_users
+from recommender.ranking.learned import FEATURES
+from recommender.ranking.ranker import RankerConfig, RecommendOptions, recommend
+from recommender.ranking.ranker_choice import Pools, train
 
 K = 10
 
@@ -159,3 +164,29 @@ def test_content_knn_without_a_played_track_that_sounds_knows_nothing(planted, s
     fits.has_sound[:] = False
     everything = METHODS["content kNN"](task, fits)(task.user_rows[:2], 1000)
     assert sorted(everything[0].tolist()) == sorted(task.candidate_rows.tolist())
+
+
+def test_first_listen_ranks_as_a_learned_ranker_would_serve(mixed):
+    """The ranker was taught to prefer tracks of few listeners."""
+    task, fits = mixed
+    rng = np.random.default_rng(0)
+    columns = rng.normal(size=(2400, len(FEATURES))).astype(np.float32)
+    listeners = FEATURES.index("listeners")
+    columns[:, listeners] = np.log1p(rng.integers(1, 30, len(columns)))
+    taught = Pools(columns, np.zeros(2400, dtype=np.float32), columns[:, listeners] < 2, np.full(60, 40))
+    model = replace(fits.hybrid, learned=train(taught, RankerConfig(), rng, trees=30)[0])
+    options = RecommendOptions(
+        top=K,
+        max_per_artist=None,
+        artist_gap=0,
+        diversity=0,
+        calibration=0,
+        distaste=0,
+        candidate_rows=task.candidate_rows,
+    )
+    users = task.user_rows[:20]
+    lists = recommend(model, fits.plays[users], task.left_out[users], options)
+    ranked = methods.first_listen(task, replace(fits, fitted=model, _made={}))(users, K)
+    plain = methods.first_listen(task, fits)(users, K)
+    assert [one.tolist() for one in ranked] == [one.track_rows.tolist() for one in lists]
+    assert np.mean([one.tolist() != other.tolist() for one, other in zip(ranked, plain, strict=True)]) > 0.5
