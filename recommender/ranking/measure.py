@@ -42,25 +42,32 @@ class Lists:
         return {"warm": warm, "cold": cold, "all": warm | cold}
 
     @cached_property
-    def closed(self) -> dict[Group, Bools]:
-        """The pairs that may not be in a list, by what the list is made of, dense."""
-        heard = self.heard.toarray() != 0
+    def columns(self) -> dict[Group, npt.NDArray[np.intp]]:
+        """The tracks that may be in a list, by what the list is made of."""
         return {
-            "warm": heard | ~self.is_known,
-            "cold": heard | ~self.is_cold,
-            "all": heard | ~(self.is_known | self.is_cold),
+            "warm": np.flatnonzero(self.is_known),
+            "cold": np.flatnonzero(self.is_cold),
+            "all": np.flatnonzero(self.is_known | self.is_cold),
         }
+
+    @cached_property
+    def closed(self) -> dict[Group, Bools]:
+        """The pairs that were heard, in `columns`, dense."""
+        return {group: self.heard[:, columns].toarray() != 0 for group, columns in self.columns.items()}
 
 
 def best_of(scores: npt.NDArray[np.float32], lists: Lists, candidates: Group, top: int) -> npt.NDArray[np.intp]:
     """Return the best `top` rows of each user, best first, shape (n_users, top); -1 where there are no more."""
-    open_scores = np.where(lists.closed[candidates], np.float32(-np.inf), scores)
-    depth = min(top, scores.shape[1])
+    columns = lists.columns[candidates]
+    depth = min(top, len(columns))
+    if depth == 0:
+        return np.full((len(scores), top), -1)
+    open_scores = np.where(lists.closed[candidates], np.float32(-np.inf), scores[:, columns])
     best = np.argpartition(-open_scores, depth - 1, axis=1)[:, :depth]
     values = np.take_along_axis(open_scores, best, axis=1)
     order = np.argsort(-values, axis=1, kind="stable")
     best = np.take_along_axis(best, order, axis=1)
-    best[np.take_along_axis(values, order, axis=1) == -np.inf] = -1
+    best = np.where(np.take_along_axis(values, order, axis=1) == -np.inf, -1, columns[best])
     return np.pad(best, ((0, 0), (0, top - depth)), constant_values=-1)
 
 

@@ -127,7 +127,11 @@ def test_cold_artists_are_found_by_their_timbre(shared_dir, tmp_path):
         embeddings=listens / "timbre.parquet",
     )
     out = tmp_path / "out"
-    experiment.cold_start(workspace, load_settings(workspace.folder), out, seeds=1, fraction=0.2, min_users=5)
+    methods = ("random", "shuffled embeddings", "First Listen")
+    settings = load_settings(workspace.folder)
+    experiment.cold_start(
+        workspace, settings, out, seeds=1, fraction=0.2, min_users=5, tasks=("cold",), methods=methods
+    )
     report = json.loads((out / "report.json").read_text())
     recall = {r["method"]: r["mean"] for r in report["table"] if (r["task"], r["metric"]) == ("cold", "recall@10")}
     assert recall["First Listen"] > 0.33
