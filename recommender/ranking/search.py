@@ -40,8 +40,8 @@ SCALES = (0.5, 1.0, 2.0)
 EXPOSURE_HALVES = (0.0, 5.0, 10.0, 20.0, 40.0)
 REVEALED = (1, 3)
 
-MIXED_LOSS = 0.012
-"""Most NDCG that known tracks may lose where new ones stand beside them: held to here, it stays below .02 elsewhere."""
+MIXED_LOSS = 0.013
+"""Most NDCG that known tracks may lose where new ones stand beside them: held to here, it is .02 elsewhere."""
 
 KINDS: tuple[Group, ...] = ("warm", "cold")
 
