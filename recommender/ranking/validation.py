@@ -16,7 +16,8 @@ MIN_PLAYED_TRACKS = 20
 """With fewer embedded, played tracks than this, no track is hidden: too little would be left to learn from."""
 
 MAX_COLD_SHARE = 0.25
-"""As many tracks are hidden as wait for their first play, up to this share: new tracks compete for places by number."""
+"""As many tracks are hidden as wait for their first play, up to this share: new tracks compete for
+places by number. Not where plays have times: hiding the latest tracks takes the latest plays away with them."""
 
 MIN_LISTENERS = 5
 """Tracks with fewer tell little about who likes a new track: without times they are not drawn, if others are enough."""
@@ -104,7 +105,7 @@ def validation_split(
     often = eligible[evidence[eligible] >= MIN_LISTENERS]
     if not timed and len(often) >= MIN_PLAYED_TRACKS / cold_share:
         eligible = often
-    waiting = int((has_embedding & (evidence == 0)).sum())
+    waiting = 0 if timed else int((has_embedding & (evidence == 0)).sum())
     share = max(cold_share, min(MAX_COLD_SHARE, waiting / max(len(eligible), 1)))
     n_cold = max(1, round(share * len(eligible))) if len(eligible) >= MIN_PLAYED_TRACKS else 0
     if timed:
