@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from recommender.serving.bundle import Manifest
 
 MIN_HEARD_TRACKS = 8
+DIAL_FIGURES = ("total", "known part", "new part")
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,6 +242,7 @@ def _fit(workspace: Workspace, library: Library, settings: Settings) -> Manifest
         console.out.print(f"NDCG@{settings.ranker.validation_top} on plays hidden while it learned: {ndcg:.3f}")
     if (ranker := model.validation.get("ranker")) is not None:
         console.out.print(f"ranked by the {ranker['chosen']}: {ranker['why']}")
+    _show_dial(model.validation)
     if reason is None:
         use_bundle(workspace.bundles, manifest.version)
         console.out.print(f"bundle {manifest.version} is current")
@@ -250,6 +252,21 @@ def _fit(workspace: Workspace, library: Library, settings: Settings) -> Manifest
             f"to use it all the same: firstlisten bundles {workspace.folder} use {manifest.version}"
         )
     return manifest
+
+
+def _show_dial(validation: dict[str, Any]) -> None:
+    """Print what the exposure of new tracks brings and costs, and what knowing the artist adds to the sound."""
+    if dial := validation.get("discovery"):
+        console.table(
+            "What --discovery brings and costs, on plays hidden while it learned",
+            ("discovery", "new in a list", "NDCG in all", "of known tracks", "of new tracks"),
+            [
+                (f"{one['discovery']:g}", f"{one['new']:.0%}", *(f"{one[name]:.3f}" for name in DIAL_FIGURES))
+                for one in dial
+            ],
+        )
+    if share := validation.get("artist", {}).get("share"):
+        console.out.print(f"an artist's other tracks take {share:.0%} off what the sound alone gets wrong of a track")
 
 
 def _settle_strength(path: Path, library: Library, ranker: RankerConfig) -> tuple[RankerConfig, dict[str, Any]]:
