@@ -86,13 +86,31 @@ def worse_than(new: Manifest, old: Manifest | None) -> str | None:
     """Say why a bundle should not replace another, None if it may.
 
     Both were measured on plays hidden from them; a new one may lose `TOLERATED_LOSS` of the old one's NDCG by chance.
+    Where another share of tracks was hidden the two figures cannot be compared, and the new one may.
     """
     if old is None:
+        return None
+    hidden = {_hidden_tracks(new), _hidden_tracks(old)} - {None}
+    if len(hidden) > 1:
         return None
     found, before = held_out_ndcg(new), held_out_ndcg(old)
     if found is None or before is None or found >= (1 - TOLERATED_LOSS) * before:
         return None
     return f"on plays hidden from it, it reaches NDCG {found:.3f}; {old.version} reached {before:.3f}"
+
+
+def _hidden_tracks(manifest: Manifest) -> int | None:
+    found: int | None = manifest.metrics.get("validation", {}).get("cold_tracks")
+    return found
+
+
+def loads(folder: Path) -> bool:
+    """Tell whether a bundle can be served by this version."""
+    try:
+        load_bundle(folder)
+    except ArtifactError:
+        return False
+    return True
 
 
 def use(workspace: Workspace, version: str) -> None:

@@ -14,7 +14,7 @@ from pipelines import console
 from pipelines.als_memory import recall_strength, remember_strength
 from pipelines.config import Settings
 from pipelines.ingest import add_music, add_plays, add_tracks
-from pipelines.publish import held_out_ndcg, worse_than
+from pipelines.publish import held_out_ndcg, loads, worse_than
 from pipelines.workspace import Workspace
 from recommender.data.catalog import Catalog
 from recommender.data.embeddings import Embeddings
@@ -237,7 +237,8 @@ def _fit(workspace: Workspace, library: Library, settings: Settings) -> Manifest
         shutil.rmtree(workspace.checkpoints, ignore_errors=True)
     current = workspace.bundles / "current"
     serving = current.read_text(encoding="utf-8").strip() if current.exists() else None
-    reason = worse_than(manifest, next((old for old in before if old.version == serving), None))
+    rival = next((old for old in before if old.version == serving and loads(workspace.bundles / old.version)), None)
+    reason = worse_than(manifest, rival)
     if (ndcg := held_out_ndcg(manifest)) is not None:
         console.out.print(f"NDCG@{settings.ranker.validation_top} on plays hidden while it learned: {ndcg:.3f}")
     if (ranker := model.validation.get("ranker")) is not None:

@@ -97,7 +97,9 @@ def load_hybrid(path: Path, version: str | None) -> HybridModel:
         users = Vocabulary("user", tuple(_decode(arrays["users"])))
         return _put_together(Catalog.from_frame(frame), users, arrays, settings)
     except (KeyError, TypeError, ValueError, DataError, ModelError, ConfigError) as error:
-        raise ArtifactError(f"{path} holds a damaged model: {error}; train again") from error
+        raise ArtifactError(
+            f"{path} holds a model of another version or a damaged one ({error}); train again"
+        ) from error
 
 
 def _put_together(

@@ -45,5 +45,5 @@ def test_a_file_of_which_something_is_gone_is_named(hybrid, tmp_path):
     arrays, metadata = load_arrays(path, KIND, "v1")
     del arrays["evidence"]
     save_arrays(path, KIND, "v1", arrays, metadata)
-    with pytest.raises(ArtifactError, match=r"damaged model.*train again"):
+    with pytest.raises(ArtifactError, match=r"damaged one.*train again"):
         load_hybrid(path, "v1")
