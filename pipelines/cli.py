@@ -1,4 +1,7 @@
-"""The command line. Each command imports what it needs when it runs, so that ``--help`` answers at once."""
+"""The command line. Each command imports what it needs when it runs, so that ``--help`` answers at once.
+
+One file though it is long: it is the table of contents of the contract, and each command is one call.
+"""
 
 from __future__ import annotations
 

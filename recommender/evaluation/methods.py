@@ -21,9 +21,11 @@ from recommender.data.interactions import Interactions
 from recommender.errors import ModelError
 from recommender.evaluation.metrics import Int32s
 from recommender.evaluation.protocol import Rank, Task, joined
+from recommender.evaluation.ties import best_rows
 from recommender.models.als import fold_in_tracks, fold_in_users, play_confidence
-from recommender.models.cold_start import fit_prior_and_left_out, smooth_track_factors
+from recommender.models.cold_start import fit_prior_and_left_out
 from recommender.models.factors import Factors
+from recommender.models.smoothing import smooth_track_factors
 from recommender.ranking.ranker import (
     HybridModel,
     RankerConfig,
@@ -333,7 +335,7 @@ def rank_by(score: ScoreUsers, task: Task, fits: Fits) -> Rank:
         among = columns[heard.col] >= 0
         scores[heard.row[among], columns[heard.col[among]]] = -np.inf
         return [
-            _best(row, task.candidate_rows, k, int(user), fits.seed)
+            best_rows(row, task.candidate_rows, k, int(user), fits.seed)
             for row, user in zip(scores, user_rows, strict=True)
         ]
 
@@ -346,25 +348,6 @@ def shuffle(embeddings: Embeddings, seed: int) -> Embeddings:
     return Embeddings.without_clips(
         embeddings.tracks, embeddings.vectors[order], f"{embeddings.version}-shuffled-{seed}"
     )
-
-
-def _best(scores: Scores, candidate_rows: Int32s, k: int, user: int, seed: int) -> Int32s:
-    usable = np.flatnonzero(scores > -np.inf)
-    if len(usable) > k:
-        threshold = np.partition(scores[usable], len(usable) - k)[len(usable) - k]
-        usable = usable[scores[usable] >= threshold]
-    rows = candidate_rows[usable]
-    return rows[np.lexsort((_hash(user, rows, seed), -scores[usable]))[:k]]
-
-
-def _hash(user: int, track_rows: Int32s, seed: int) -> npt.NDArray[np.uint64]:
-    """SplitMix64 (Steele, Lea & Flood 2014) of the three numbers: an order that looks random and repeats."""
-    state = track_rows.astype(np.uint64)
-    for salt in (user, seed):
-        state = state + np.uint64((salt + 1) * 0x9E3779B97F4A7C15 % 2**64)
-        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
-            state = (state ^ (state >> np.uint64(shift))) * np.uint64(factor)
-    return state
 
 
 def _same_for_all(values: npt.NDArray[Any], task: Task, fits: Fits) -> Rank:

@@ -14,16 +14,14 @@ tracks a random part of them serves as landmarks (the Nystroem method).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 from scipy.special import ndtri
 
 from recommender.errors import ConfigError, DataError, ModelError
-from recommender.models.als import fold_in_tracks, fold_in_users
-from recommender.models.factors import AlsConfig, Float32s
+from recommender.models.factors import Float32s
 from recommender.models.posterior import PosteriorConfig, posterior_track_factors
 
 __all__ = [
@@ -35,7 +33,6 @@ __all__ = [
     "fit_prior_and_left_out",
     "posterior_track_factors",
     "predict_prior",
-    "smooth_track_factors",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -49,33 +46,6 @@ N_KNOTS = 64
 RIDGES = (0.03, 0.1, 0.3, 1.0, 3.0)
 ARTIST_HALVES = (0.3, 1.0, 3.0, 10.0, 30.0, np.inf)
 _BLOCK = 4096
-
-
-SMOOTH_UNOBSERVED_WEIGHT, SMOOTH_REGULARIZATION = 0.1, 0.03
-"""What sound can tell of taste is coarse: it is learned from factors that are solved once more, more strongly
-regularized. On real listening this is worth as much as an ALS of its own, and leaves the known tracks theirs."""
-
-
-def smooth_track_factors(confidence: sparse.csr_matrix, user_factors: Float32s, config: AlsConfig) -> Float32s:
-    """Solve tracks, users and tracks again, smoothly: what a prior learns from.
-
-    Parameters
-    ----------
-    confidence : csr_matrix, shape (n_users, n_tracks)
-        A weight > 0 for each play.
-    user_factors : ndarray, shape (n_users, d), float32
-        By ALS.
-    config : AlsConfig
-        As it was trained.
-
-    Returns
-    -------
-    ndarray, shape (n_tracks, d), float32
-        In the basis of `user_factors`, which the start keeps; zeros without plays.
-    """
-    smooth = replace(config, unobserved_weight=SMOOTH_UNOBSERVED_WEIGHT, regularization=SMOOTH_REGULARIZATION)
-    tracks = fold_in_tracks(confidence, user_factors, smooth)
-    return fold_in_tracks(confidence, fold_in_users(confidence, tracks, smooth), smooth)
 
 
 @dataclass(frozen=True)
@@ -173,7 +143,8 @@ def fit_prior(
     vectors : ndarray, shape (n, dim), float32
         Embeddings of tracks.
     track_factors : ndarray, shape (n, d), float32
-        Their factors, best by `smooth_track_factors`. Tracks whose factors are zero teach nothing and are left out.
+        Their factors, best by `smoothing.smooth_track_factors`. Tracks whose factors are zero teach nothing and are
+        left out.
     evidence : ndarray, shape (n,)
         Users who played each.
     config : PriorConfig, optional

@@ -13,9 +13,10 @@ from recommender.data.interactions import Interactions
 from recommender.data.progress import Progress, silent
 from recommender.errors import DataError
 from recommender.models.als import AlsConfig, fit_als, play_confidence
-from recommender.models.cold_start import PosteriorConfig, fit_prior_and_left_out, smooth_track_factors
+from recommender.models.cold_start import PosteriorConfig, fit_prior_and_left_out
 from recommender.models.factors import Factors
 from recommender.models.neighbours import fit_neighbours
+from recommender.models.smoothing import smooth_track_factors
 from recommender.ranking.als_search import search_als
 from recommender.ranking.learned import Learned
 from recommender.ranking.model import Blend, HybridModel, RankerConfig, known_artists

@@ -47,8 +47,7 @@ def with_live_plays(model: HybridModel, plays: Interactions) -> HybridModel:
         raise DataError("live plays have other tracks than the model; build them with the model's catalog")
     if len(plays) == 0:
         return model
-    new_users = [identifier for identifier in plays.users if identifier not in model.users]
-    users = Vocabulary("user", model.users.ids + tuple(new_users))
+    users = _with_users(model.users, plays.users)
     rows = users.rows(plays.users, unknown="raise")
     shape = (len(users), len(model.catalog))
     more_plays, more_heard = (_place(matrix, rows, shape) for matrix in (plays.to_csr(), plays.heard()))
@@ -114,8 +113,7 @@ def with_feedback(model: HybridModel, feedback: Interactions) -> HybridModel:
         raise DataError("feedback is on other tracks than the model's; build it with the model's catalog")
     if len(feedback) == 0:
         return model
-    new_users = [identifier for identifier in feedback.users if identifier not in model.users]
-    users = Vocabulary("user", model.users.ids + tuple(new_users))
+    users = _with_users(model.users, feedback.users)
     shape = (len(users), len(model.catalog))
     rows, columns = users.rows(feedback.users, unknown="raise")[feedback.user_rows], feedback.track_rows
     plays, heard = _grown(model.plays, shape[0]), _grown(model.heard, shape[0])
@@ -207,6 +205,11 @@ def with_new_tracks(model: HybridModel, new: Catalog, embeddings: Embeddings | N
         prior_means=np.vstack([model.prior_means, means]),
         sound=sound,
     )
+
+
+def _with_users(users: Vocabulary, more: Vocabulary) -> Vocabulary:
+    """Return the users with those appended that are not yet among them."""
+    return Vocabulary("user", users.ids + tuple(identifier for identifier in more if identifier not in users))
 
 
 def without_disliked(plays: sparse.csr_matrix, heard: sparse.csr_matrix) -> sparse.csr_matrix:

@@ -1,4 +1,7 @@
-"""What goes in and out of the API. Every answer names its bundle, every recommended track its source and evidence."""
+"""What goes in and out of the API. Every answer names its bundle, every recommended track its source and evidence.
+
+One file though it is long: it is the API's vocabulary, and no schema does more than say what it holds.
+"""
 
 from __future__ import annotations
 

@@ -8,6 +8,8 @@ from recommender.data.catalog import Catalog
 from recommender.data.embeddings import Embeddings
 from recommender.data.interactions import Interactions
 from recommender.data.vocabulary import Vocabulary
+from recommender.evaluation import protocol
+from recommender.evaluation.methods import Fits
 from recommender.models.als import AlsConfig
 from recommender.ranking.ranker import RankerConfig
 
@@ -60,3 +62,15 @@ def planted() -> Planted:
 @pytest.fixture(scope="session")
 def small_ranker() -> RankerConfig:
     return RankerConfig(als=AlsConfig(factors=8, iterations=8))
+
+
+@pytest.fixture(scope="module")
+def cold(planted, small_ranker):
+    task = protocol.cold_task(planted.interactions, np.ones(90, dtype=bool), fraction=0.3, seed=0)
+    return task, Fits(planted.catalog, task.train, planted.embeddings, small_ranker, 0)
+
+
+@pytest.fixture(scope="module")
+def mixed(planted, small_ranker):
+    task = protocol.mixed_task(planted.interactions, np.ones(90, dtype=bool), fraction=0.3, seed=0)
+    return task, Fits(planted.catalog, task.train, planted.embeddings, small_ranker, 0)

@@ -16,18 +16,6 @@ PLAYING = ["plain implicit", "item-kNN", "RP3beta", "EASE"]
 NO_ARTIST = np.full(200, UNKNOWN_ARTIST, dtype=np.int32)
 
 
-@pytest.fixture(scope="module")
-def cold(planted, small_ranker):
-    task = protocol.cold_task(planted.interactions, np.ones(90, dtype=bool), fraction=0.3, seed=0)
-    return task, Fits(planted.catalog, task.train, planted.embeddings, small_ranker, 0)
-
-
-@pytest.fixture(scope="module")
-def mixed(planted, small_ranker):
-    task = protocol.mixed_task(planted.interactions, np.ones(90, dtype=bool), fraction=0.3, seed=0)
-    return task, Fits(planted.catalog, task.train, planted.embeddings, small_ranker, 0)
-
-
 def ndcg(name, task, fits) -> float:
     return float(evaluate_method(SUITE[name].method(task, fits), task, (10,), name=name)["ndcg@10"].mean())
 

@@ -16,18 +16,6 @@ from recommender.ranking.ranker_choice import Pools, train
 K = 10
 
 
-@pytest.fixture(scope="module")
-def cold(planted, small_ranker):
-    task = protocol.cold_task(planted.interactions, np.ones(90, dtype=bool), fraction=0.3, seed=0)
-    return task, Fits(planted.catalog, task.train, planted.embeddings, small_ranker, 0)
-
-
-@pytest.fixture(scope="module")
-def mixed(planted, small_ranker):
-    task = protocol.mixed_task(planted.interactions, np.ones(90, dtype=bool), fraction=0.3, seed=0)
-    return task, Fits(planted.catalog, task.train, planted.embeddings, small_ranker, 0)
-
-
 def ndcg(name: str, task, fits) -> float:
     return float(evaluate_method(METHODS[name](task, fits), task, (K,), name=name)[f"ndcg@{K}"].mean())
 
