@@ -63,7 +63,7 @@ class Current:
 def load_current(workspace: Workspace) -> Current:
     """Load the current bundle, and the listens and uploads of the store."""
     bundle = load_bundle(current_bundle(workspace.bundles))
-    hearing = Hearing(bundle.cnn_path, bundle.cnn_version, bundle.manifest.config)
+    hearing = Hearing(bundle)
     if not (workspace.folder / "store.sqlite").exists():
         return Current(bundle.manifest, bundle.model, hearing)
     with closing(Store.open(workspace.store_url)) as store:
