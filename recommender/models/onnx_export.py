@@ -7,7 +7,7 @@ import json
 import warnings
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -65,7 +65,8 @@ def onnx_of(trained: TrainedCnn, clips: ClipConfig | None = None) -> bytes:
     clips = clips or ClipConfig(mel=trained.config.cnn.mel)
     if clips.mel != trained.config.cnn.mel:
         raise ConfigError(
-            f"the clips are analysed as {clips.mel}, the network hears {trained.config.cnn.mel}; train it on these clips"
+            f"the clips are analysed as {clips.mel}, the network hears {trained.config.cnn.mel}; "
+            "train it on these clips"
         )
     network = _from_levels(trained)
     for free_frames in (True, False):
@@ -83,8 +84,8 @@ def onnx_of(trained: TrainedCnn, clips: ClipConfig | None = None) -> bytes:
         if difference <= MAX_DIFFERENCE:
             return content
     raise ModelError(
-        f"network {trained.version} as ONNX gives vectors that differ by {difference:.1g} from its own, expected at most "
-        f"{MAX_DIFFERENCE:g}; report it"
+        f"network {trained.version} as ONNX gives vectors that differ by {difference:.1g} from its own, expected at "
+        f"most {MAX_DIFFERENCE:g}; report it"
     )
 
 
@@ -112,7 +113,7 @@ def _trace(network: nn.Module, clips: ClipConfig, *, free_frames: bool) -> bytes
 
     example = torch.from_numpy(_levels((2, clips.mel.n_mels, clips.n_frames)))
     axes = {INPUT: {0: "batch"} | ({2: "frames"} if free_frames else {}), OUTPUT: {0: "batch"}}
-    buffer = io.BytesIO()
+    buffer: Any = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
@@ -125,7 +126,8 @@ def _trace(network: nn.Module, clips: ClipConfig, *, free_frames: bool) -> bytes
             dynamic_axes=axes,
             opset_version=OPSET,
         )
-    return buffer.getvalue()
+    content: bytes = buffer.getvalue()
+    return content
 
 
 def _difference(network: nn.Module, content: bytes, clips: ClipConfig, *, free_frames: bool) -> float:

@@ -227,8 +227,8 @@ def load_bundle(folder: Path) -> Bundle:
         raise VersionError(_unlike_cnn(folder, cnn_version, model.sound.version))
     if versions.get(EARS_FILE, cnn_version) != cnn_version:
         raise VersionError(
-            f"{folder}: {EARS_FILE} is of version {versions[EARS_FILE]!r}, {CNN_FILE} of {cnn_version!r}: they cannot be "
-            "mixed; train again"
+            f"{folder}: {EARS_FILE} is of version {versions[EARS_FILE]!r}, {CNN_FILE} of {cnn_version!r}: "
+            "they cannot be mixed; train again"
         )
     return Bundle(manifest, model, folder / CNN_FILE if cnn_version is not None else None, cnn_version)
 

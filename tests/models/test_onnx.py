@@ -197,7 +197,7 @@ class Wayward(SizesAsConstants):
 
 def test_a_file_that_answers_otherwise_is_not_written(trained, monkeypatch, tmp_path):
     monkeypatch.setattr(embed, "load_cnn", lambda _: Wayward(trained))
-    with pytest.raises(ModelError, match="gives vectors that differ by .* from its own"):
+    with pytest.raises(ModelError, match=r"gives vectors that differ by .* from its own"):
         export_onnx(trained, tmp_path / "hearing.onnx", CLIPS)
     assert not list(tmp_path.iterdir())
 
@@ -247,7 +247,7 @@ def test_a_wheel_has_the_shipped_network():
 
 
 def test_what_is_heard_of_a_file_is_what_librosa_shows_of_it(trained, ears, tmp_path):
-    """From the file to the vector: decoding, our spectrograms, the store's steps and ONNX, against librosa and torch."""
+    """From the file to the vector: decoding, spectrograms, the store's steps and ONNX, against librosa and torch."""
     import wave
 
     import librosa
