@@ -83,7 +83,13 @@ def run(workspace: Workspace, track: str, *, top: int, out: Path | None) -> None
         console.out.print(f"{out}: {len(rows)} rows", markup=False)
         return
     lines = [
-        (r["rank"], r["track"], r["similarity"], *(_time(r[at]) for at in ("query_start_s", "match_start_s")), r["item_id"])
+        (
+            r["rank"],
+            r["track"],
+            r["similarity"],
+            *(_time(r[at]) for at in ("query_start_s", "match_start_s")),
+            r["item_id"],
+        )
         for r in rows
     ]
     console.table(f"Sounds like {title}", ("", "track", "similarity", "here", "there", "item_id"), lines)
