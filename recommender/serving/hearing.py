@@ -127,14 +127,12 @@ class Hearing:
 
     def _rehearse(self, model: SpectrogramCNN, config: ClipConfig) -> None:
         """Embed noise once: the first forward pass and the first spectrogram take much longer than the next."""
-        import torch
-
         from recommender.audio.clips import TrackClips
         from recommender.audio.mel import log_mel_spectrogram, quantise
         from recommender.models.embed import embed_track
 
-        noise = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, config.n_samples).astype(np.float32))
-        mels = quantise(log_mel_spectrogram(noise[None], config.mel).numpy())
+        noise = np.random.default_rng(0).normal(0, 0.1, config.n_samples).astype(np.float32)
+        mels = quantise(log_mel_spectrogram(noise[None], config.mel))
         embed_track(model, TrackClips(mels, np.zeros(1, np.float32), config.clip_s, ()))
 
 
