@@ -159,9 +159,6 @@ class _Worker:
 
 def _work(pipe: Connection, config: ClipConfig) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides when to stop.
-    import torch
-
-    torch.set_num_threads(1)
     _serve(pipe, config)
 
 

@@ -19,7 +19,7 @@ FORMATS = (
 )
 """FFmpeg's names of the containers that are opened; playlists and scripts, which name other files, are left out."""
 
-PREROLL_S = 0.5
+PREROLL_S = 0.3
 """Decoders need to run in after a seek: the bit reservoir of MP3, 80 ms of Opus, the band replication of HE-AAC."""
 
 SEEK_BACKS_S = (0.0, 10.0, math.inf)
@@ -201,6 +201,7 @@ class AudioFile:
         return stretch.finish()
 
     def _fill(self, stretch: Stretch, position_s: float) -> None:
+        tick_s = 0.0
         for packet in self._packets():
             frames: list[av.AudioFrame] = []
             is_damaged = packet is None
@@ -212,8 +213,9 @@ class AudioFile:
             if is_damaged:
                 stretch.miss(position_s)
             for frame in frames:
-                if frame.pts is not None and frame.time_base is not None:
-                    position_s = float(frame.pts * frame.time_base) - self._origin_s
+                if frame.pts is not None:
+                    tick_s = tick_s or float(frame.time_base or self._tick_s)
+                    position_s = frame.pts * tick_s - self._origin_s
                 if stretch.is_full(position_s):
                     return
                 stretch.add(frame, position_s)

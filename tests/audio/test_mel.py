@@ -13,6 +13,7 @@ from recommender.audio.mel import (
     log_mel_spectrogram,
     quantise,
 )
+from recommender.audio.mel_torch import log_mel_spectrogram_torch
 from recommender.errors import AudioError, ConfigError
 
 GRID = [
@@ -25,7 +26,7 @@ GRID = [
 
 
 def levels(waveform: np.ndarray, config: MelConfig) -> np.ndarray:
-    return log_mel_spectrogram(torch.from_numpy(np.asarray(waveform, dtype=np.float32)), config).numpy()
+    return log_mel_spectrogram(np.asarray(waveform, dtype=np.float32), config)
 
 
 @pytest.mark.parametrize("config", GRID, ids=lambda c: f"{c.sample_rate_hz}-{c.n_fft}-{c.hop}-{c.n_mels}")
@@ -49,6 +50,22 @@ def test_equals_librosa_within_a_hundredth_of_a_db(config: MelConfig) -> None:
     assert found.shape == expected.shape == (config.n_mels, config.n_frames(len(wave)))
     assert np.abs(found - expected).max() < 0.01
     assert found.dtype == np.float32
+
+
+@pytest.mark.parametrize("config", GRID, ids=lambda c: f"{c.sample_rate_hz}-{c.n_fft}-{c.hop}-{c.n_mels}")
+@pytest.mark.parametrize("loudest", [1.0, 1e-3])
+def test_equals_its_twin_on_tensors(config: MelConfig, loudest: float) -> None:
+    rng = np.random.default_rng(2)
+    waves = (loudest * rng.standard_normal((3, config.sample_rate_hz)) * np.linspace(0, 1, config.sample_rate_hz)).astype(
+        np.float32
+    )
+    expected = log_mel_spectrogram_torch(torch.from_numpy(waves), config).numpy()
+    found = levels(waves, config)
+    assert found.shape == expected.shape
+    heard = expected > DB_FLOOR + 20
+    assert heard.any()
+    assert np.abs(found - expected)[heard].max() < 0.01
+    assert np.abs(quantise(found).astype(int) - quantise(expected)).max() <= 1
 
 
 @pytest.mark.parametrize("hz", [60.0, 220.0, 440.0, 997.0, 2500.0, 6000.0, 10500.0])
@@ -84,6 +101,8 @@ def test_a_batch_equals_its_parts() -> None:
 def test_what_cannot_be_computed_is_refused() -> None:
     with pytest.raises(AudioError, match="512 samples, expected more than 512"):
         levels(np.zeros(512), MelConfig())
+    with pytest.raises(AudioError, match="512 samples, expected more than 512"):
+        log_mel_spectrogram_torch(torch.zeros(1, 512), MelConfig())
     with pytest.raises(ConfigError, match="of 400 mel bands hold no FFT bin"):
         MelConfig(n_mels=400)
     with pytest.raises(ConfigError, match="hop is 0"):
