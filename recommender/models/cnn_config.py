@@ -68,7 +68,9 @@ class TrainCnnConfig:
     body_rate : float
         Learning rate of the layers that were trained before and are not the last, as a share of `learning_rate`.
     epochs : int
-        At most; an epoch takes two crops of every track.
+        At most, from scratch; an epoch takes two crops of every track.
+    adapt_epochs : int
+        At most, of a network that is started from.
     patience : int
         Epochs without a lower validation loss after which training stops.
     batch_tracks : int
@@ -111,6 +113,7 @@ class TrainCnnConfig:
     trains: str = "all"
     body_rate: float = 0.1
     epochs: int = 30
+    adapt_epochs: int = 8
     patience: int = 8
     batch_tracks: int = 32
     crop_frames: int = 150
@@ -131,7 +134,14 @@ class TrainCnnConfig:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("patience", 1), ("batch_tracks", 2), ("threads", 1), ("min_evidence", 1)):
+        for name, least in (
+            ("epochs", 1),
+            ("adapt_epochs", 1),
+            ("patience", 1),
+            ("batch_tracks", 2),
+            ("threads", 1),
+            ("min_evidence", 1),
+        ):
             if getattr(self, name) < least:
                 raise ConfigError(f"train_cnn {name} is {getattr(self, name)}, expected {least} or more")
         if self.crop_frames < MIN_FRAMES:

@@ -103,6 +103,7 @@ def train_cnn(
     goals = Targets.of(clips.tracks, targets, evidence, config.min_evidence, plays, config.seed).to(device)
     _check_lessons(goals, training, config)
     steps = max(1, round(len(training) / config.batch_tracks))
+    epochs = config.epochs if initial is None else config.adapt_epochs
 
     with reproducible(config.seed, config.threads) as generator:
         hearing = start_network(config, initial)
@@ -116,14 +117,14 @@ def train_cnn(
             load_checkpoint(checkpoint, run, state)
         ear = open_ear(hearing, table, config, device, still=initial is not None and config.trains == "head")
 
-        for epoch in range(state.epoch + 1, config.epochs + 1):
+        for epoch in range(state.epoch + 1, epochs + 1):
             if epoch - state.best_epoch > config.patience:
                 break
             set_training(network, hearing, config, adapts=initial is not None)
             losses = []
             batches = training[torch.randperm(len(training), generator=generator)].tensor_split(steps)
             for step, tracks in enumerate(batches):
-                _set_learning_rate(optimizer, config, (epoch - 1) + step / steps)
+                _set_learning_rate(optimizer, config.learning_rate, (epoch - 1) + step / steps, epochs)
                 vectors = ear.random_pair(tracks, generator)
                 heard = tracks.repeat(2).to(device)
                 contrast = weighted_contrast(vectors, kin.weights(heard), config.temperature)
@@ -138,7 +139,7 @@ def train_cnn(
                     raise ModelError(
                         f"training diverged in epoch {epoch}; lower learning_rate {config.learning_rate:g}"
                     )
-                report((epoch - 1) * steps + step + 1, config.epochs * steps)
+                report((epoch - 1) * steps + step + 1, epochs * steps)
 
             means = np.mean(losses, axis=0).tolist()
             entry = {"epoch": epoch, **dict(zip(("train_loss", "train_contrast", "train_align"), means, strict=True))}
@@ -150,7 +151,7 @@ def train_cnn(
             if checkpoint is not None:
                 save_checkpoint(checkpoint, run, state)
 
-    report(config.epochs * steps, config.epochs * steps)
+    report(epochs * steps, epochs * steps)
     weights = {n.removeprefix("hearing."): a for n, a in state.best_weights.items() if n.startswith("hearing.")}
     return TrainedCnn(
         weights,
@@ -160,7 +161,7 @@ def train_cnn(
         tuple(clips.tracks.ids_of(validation.numpy())),
         version_of(weights, config.cnn),
         initial.version if initial is not None else "",
-        _why_stopped(state, config),
+        _why_stopped(state, epochs, config.patience),
     )
 
 
@@ -206,11 +207,11 @@ def _hold_out(table: ClipTable, artists: Codes | None, config: TrainCnnConfig) -
     return torch.from_numpy(np.sort(shuffled[n_held:])), torch.from_numpy(np.sort(shuffled[:n_held]))
 
 
-def _set_learning_rate(optimizer: torch.optim.Optimizer, config: TrainCnnConfig, epoch: float) -> None:
+def _set_learning_rate(optimizer: torch.optim.Optimizer, peak: float, epoch: float, epochs: int) -> None:
     warm = min(1.0, 0.1 + epoch)
-    cosine = 0.5 * (1 + math.cos(math.pi * epoch / config.epochs))
+    cosine = 0.5 * (1 + math.cos(math.pi * epoch / epochs))
     for group in optimizer.param_groups:
-        group["lr"] = config.learning_rate * group["share"] * warm * cosine
+        group["lr"] = peak * group["share"] * warm * cosine
 
 
 @torch.no_grad()
@@ -262,10 +263,10 @@ def _check_lessons(goals: Targets, training: Tensor, config: TrainCnnConfig) -> 
         )
 
 
-def _why_stopped(state: TrainingState, config: TrainCnnConfig) -> str:
-    if state.epoch >= config.epochs:
-        return f"all {config.epochs} epochs were done"
-    return f"the validation loss had not fallen for {config.patience} epochs, since epoch {state.best_epoch}"
+def _why_stopped(state: TrainingState, epochs: int, patience: int) -> str:
+    if state.epoch >= epochs:
+        return f"all {epochs} epochs were done"
+    return f"the validation loss had not fallen for {patience} epochs, since epoch {state.best_epoch}"
 
 
 def _digest(clips: Clips, goals: Targets, kin: Kin, config: TrainCnnConfig, initial: TrainedCnn | None) -> str:
