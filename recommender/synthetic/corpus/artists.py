@@ -201,28 +201,35 @@ def _some(choices: tuple[str, ...], most: int, rng: np.random.Generator) -> tupl
     return tuple(str(rng.choice(choices)) for _ in range(int(rng.integers(1, most + 1))))
 
 
+_OTHER_HAND = {"piano": 0.05, "guitar": 0.3, "harpsichord": 0.05, "electric piano": 0.1, "church organ": 0.2}
+"""How often a second part on the same kind of instrument has a sound of its own."""
+
 _CENTRES = {"chords": 59, "second": 62, "pad": 62, "bass": 38, "lead": 72, "counter": 69, "riff": 64}
 
 
 def _palette(kind: Kind, other: Kind, rng: np.random.Generator) -> tuple[Voice, ...]:
-    voices = []
+    voices: list[Voice] = []
+    hands: dict[str, Patch] = {}
     for role, (share, groups) in kind.roles.items():
         if role in other.roles and rng.random() < _ELSEWHERE:
             groups = other.roles[role][1]
         for turn in range(2 if role in ("lead", "chords") and rng.random() < 0.35 else 1):
             if turn or rng.random() < share:
-                voices.append(_voice(role, str(rng.choice(groups)), kind, rng))
+                group = str(rng.choice(groups))
+                if group not in hands or rng.random() < _OTHER_HAND.get(group, 0.5):
+                    hands[group] = draw_patch(group, rng)
+                voices.append(_voice(role, group, hands[group], kind, rng))
     return tuple(voices)
 
 
-def _voice(role: str, group: str, kind: Kind, rng: np.random.Generator) -> Voice:
+def _voice(role: str, group: str, patch: Patch, kind: Kind, rng: np.random.Generator) -> Voice:
     figures = kind.bass if role == "bass" else ("hold",) if role == "pad" else rhythm.FIGURES[kind.figures]
     centre = _CENTRES[role] + int(rng.normal(0, 4 if role != "bass" else 2))
     if group == "distorted guitar" and role in ("chords", "second"):
         centre = 44 + int(rng.integers(0, 9))
     return Voice(
         role,
-        draw_patch(group, rng),
+        patch,
         _insert(group, kind, rng),
         _some(figures, 3, rng),
         density=float(rng.uniform(*kind.lead)) if role in ("lead", "counter") else float(rng.uniform()),
@@ -243,7 +250,7 @@ def _insert(group: str, kind: Kind, rng: np.random.Generator) -> Insert:
         chorus=float(rng.uniform(0.2, 1)) if not low and rng.random() < kind.chorus else 0.0,
         tremolo=float(rng.uniform(0.2, 0.9)) if not low and rng.random() < 0.07 else 0.0,
         bands=equalizer(2, 5.0, rng),
-        low_cut_hz=20.0 if low else float(np.exp(rng.uniform(np.log(40), np.log(300)))),
+        low_cut_hz=20.0 if low else float(np.exp(rng.uniform(np.log(25), np.log(250)))),
         high_cut_hz=float(np.exp(rng.uniform(np.log(2500), np.log(20_000)))) if rng.random() < 0.4 else 16_000.0,
         send=0.0 if group in ("bass", "synth bass") else float(rng.uniform(0.1, 1.0)),
         echo=float(rng.uniform(0.1, 0.6)) if not low and rng.random() < kind.echo else 0.0,
@@ -261,10 +268,10 @@ def equalizer(count: int, spread_db: float, rng: np.random.Generator) -> tuple[t
 
 def _record(kind: Kind, rng: np.random.Generator) -> Record:
     old = rng.random() < kind.lofi
-    tilt = float(rng.normal(0, 4.0))
+    tilt = float(rng.normal(-1.5, 4.0))
     return Record(
         bands=((60.0, -tilt, 2.5), (9000.0, tilt, 2.5), *equalizer(3, 3.0, rng)),
-        low_cut_hz=float(np.exp(rng.uniform(np.log(22), np.log(200 if old else 60)))),
+        low_cut_hz=float(np.exp(rng.uniform(np.log(15), np.log(160 if old else 45)))),
         high_cut_hz=float(np.exp(rng.uniform(np.log(2800), np.log(9000)))) if old else float(rng.uniform(9000, 22_000)),
         wet=float(rng.uniform(*kind.wet)),
         ring_s=float(np.exp(rng.uniform(np.log(0.25), np.log(4.5)))),

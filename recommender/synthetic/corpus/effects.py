@@ -115,12 +115,13 @@ def compressed(sound: Waveform, amount: float) -> Waveform:
     if amount <= 0.02:
         return sound
     hop = 256
-    n = sound.shape[-1] // hop * hop
-    power = np.mean(sound[..., :n].reshape(*sound.shape[:-1], -1, hop) ** 2, axis=-1)
+    n = sound.shape[-1]
+    padded = np.pad(sound, ((0, 0), (0, -n % hop)))
+    power = np.mean(padded.reshape(len(sound), -1, hop) ** 2, axis=-1)
     smooth = ndimage.uniform_filter1d(power, 9, axis=-1, mode="nearest")
     typical = np.float32(np.mean(smooth)) or np.float32(1.0)
     gain = (np.maximum(smooth, typical) / typical) ** np.float32(-amount / 2)
-    return sound * _stretched(gain, sound.shape[-1])
+    return sound * _stretched(gain, n)
 
 
 def saturated(sound: Waveform, amount: float) -> Waveform:
@@ -190,16 +191,17 @@ def _read_at(sound: Waveform, at: npt.NDArray[np.float64]) -> Waveform:
     at = np.clip(at, 0, sound.shape[-1] - 2)
     whole = at.astype(np.int64)
     part = (at - whole).astype(np.float32)
-    return sound[..., whole] * (1 - part) + sound[..., whole + 1] * part
+    rows = [np.take(row, whole) * (1 - part) + np.take(row, whole + 1) * part for row in sound]
+    return np.asarray(rows, dtype=np.float32)
 
 
 def _stretched(gain: npt.NDArray[np.floating], n: int) -> Waveform:
     """Draw a curve of shape (windows, points) through n samples."""
-    at = np.linspace(0, gain.shape[-1] - 1, n)
-    whole = np.minimum(at.astype(np.int64), gain.shape[-1] - 2)
-    part = (at - whole).astype(np.float32)
-    smooth = gain.astype(np.float32)
-    return smooth[..., whole] * (1 - part) + smooth[..., whole + 1] * part
+    hop = -(-n // gain.shape[-1])
+    ramp = np.arange(hop, dtype=np.float32) / np.float32(hop)
+    points = np.append(gain, gain[:, -1:], axis=-1).astype(np.float32)[..., None]
+    drawn = points[:, :-1] + (points[:, 1:] - points[:, :-1]) * ramp
+    return drawn.reshape(len(gain), -1)[:, :n]
 
 
 def _k_weighting() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:

@@ -19,7 +19,7 @@ from recommender.synthetic.instruments import SAMPLE_RATE_HZ, Waveform
 BEFORE_S = 1.6
 """What is played before a window, so that it begins in the middle of music."""
 
-_LEVELS_DB = {"chords": -3.0, "second": -6.0, "pad": -8.0, "bass": -2.0, "lead": -1.0, "counter": -5.0, "riff": -4.0}
+_LEVELS_DB = {"chords": -3.0, "second": -6.0, "pad": -8.0, "bass": 0.0, "lead": -1.0, "counter": -5.0, "riff": -4.0}
 
 
 def window_starts(track: Track, count: int, length_s: float, rng: np.random.Generator) -> list[float]:

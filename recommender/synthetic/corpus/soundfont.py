@@ -102,7 +102,8 @@ class SoundFont:
         if self.name(bank, program) is None:
             bank, program = (DRUM_BANK, 0) if drums else (0, program)
         synth, channel = self._synth, 9 if drums else 0
-        synth.sounds_off(channel)
+        for each in (0, 9):
+            synth.sounds_off(each)
         synth.generate_simple(_SILENCE)
         synth.program_select(channel, self._font, bank, program, drums)
         synth.set_tuning(channel, tuning)

@@ -167,9 +167,8 @@ def _materials(
         voicing = artist.voicings[int(rng.integers(len(artist.voicings)))]
         chords = draw_progression(vocabulary, scale, voicing, rng)
         bars_each = float(rng.choice([1, 1, 1, 2, 0.5] if len(chords) > 1 else [2]))
-        plays = rng.random(len(voices)) < 0.4 + 0.55 * intensity
-        if not plays.any():
-            plays[int(rng.integers(len(voices)))] = True
+        plays = rng.random(len(voices)) < 0.5 + 0.45 * intensity
+        plays[rng.choice(len(voices), min(len(voices), 2), replace=False)] = True
         loops = tuple(
             write_loop(voice, chords, bars_each, meter, scale, key, rng) if on else None
             for voice, on in zip(voices, plays, strict=True)
