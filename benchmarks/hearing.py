@@ -5,9 +5,9 @@ Run from the repository::
     python benchmarks/hearing.py [FOLDER ...] [--model FILE] [--trained-on LIST] [--cache DIR] [--out FILE.csv]
 
 FOLDER holds music as ``artist/album/file`` or with tags; the default is the folder ``music`` of FIRSTLISTEN_SHARED. Of
-each file up to three clips of 10 s are heard, unchanged and changed (MP3 at 64 kbit/s in stereo, -6 dB, low-pass at 11 kHz,
-tempo +4 % and -4 %, one semitone up). Artists that the model was trained on are left out for all methods. Figures are
-those of `recommender.evaluation.hearing.evaluate_vectors`, with 95 % intervals by drawing the artists again.
+each file up to three clips of 10 s are heard, unchanged and changed (MP3 at 64 kbit/s in stereo, -6 dB, low-pass at
+11 kHz, tempo +4 % and -4 %, one semitone up). Artists that the model was trained on are left out for all methods.
+Figures are those of `recommender.evaluation.hearing.evaluate_vectors`, with 95 % intervals by drawing artists again.
 
 The model's vectors are only centred; the baselines are z-scored or whitened on the very tracks they are measured on
 (without labels), with the cosine or the Euclidean distance, whichever hears best. Ends with 1 if a limit is not held.
@@ -24,49 +24,40 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from recommender.audio.mel import MelConfig, dequantise
+from recommender.audio.mel import MelConfig
 from recommender.data.progress import Progress
+from recommender.data.storage import load_arrays
 from recommender.errors import FirstListenError
 from recommender.evaluation.hearing import Hearing
 from recommender.evaluation.hearing_baselines import CENTRED, Method, baselines, measure, mel_extract, through
 from recommender.evaluation.hearing_tracks import hear_folders
+from recommender.models.ears import load_ears
+from recommender.models.trained_cnn import KIND as CNN_KIND
+from recommender.models.trained_cnn import load_trained
 
 BUNDLE = "MFCC + librosa bundle"
+TRAINED_ON = "trained_on"
 LEAST_MAP_RATIO = 1.4
 LEAST_OVERLAP = {"overlap mp3 64k": 0.85, "overlap -6 dB": 0.85}
 MOST_LEAK = {"codec leak AUC": 0.6, "gain leak AUC": 0.6}
 
 
 def read_model(path: Path) -> tuple[Method, MelConfig, list[str]]:
-    """Return a model as a method, what it hears, and the artists that its file says it was trained on."""
+    """Return a model as a method, what it hears, and the artists that its file says it was trained on.
+
+    These are a list of names, in JSON, under `TRAINED_ON` in the metadata of either kind of file.
+    """
     if path.suffix == ".onnx":
-        return read_onnx(path)
-    from safetensors import safe_open
+        ears = load_ears(path)
+        mel, embed = ears.clip_config.mel, ears.embed
+        artists = json.loads(ears.session.get_modelmeta().custom_metadata_map.get(f"firstlisten.{TRAINED_ON}", "[]"))
+    else:
+        from recommender.models.embed import load_cnn
 
-    from recommender.models.embed import load_cnn
-    from recommender.models.trained_cnn import load_trained
-
-    trained = load_trained(path)
-    with safe_open(path, framework="numpy") as file:
-        metadata = json.loads((file.metadata() or {}).get("metadata", "{}"))
-    mel = trained.config.cnn.mel
-    return Method(path.name, mel_extract(mel), through(load_cnn(trained)), CENTRED), mel, metadata.get("artists", [])
-
-
-def read_onnx(path: Path) -> tuple[Method, MelConfig, list[str]]:
-    """Return an exported network that hears spectrograms in dB, (batch, n_mels, n_frames)."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
-    about = session.get_modelmeta().custom_metadata_map
-    mel = MelConfig(**json.loads(about.get("mel", "{}")))
-    (heard,) = session.get_inputs()
-
-    def embed(mels: np.ndarray) -> np.ndarray:
-        batches = [dequantise(mels[start : start + 16]) for start in range(0, len(mels), 16)]
-        return np.concatenate([session.run(None, {heard.name: batch})[0] for batch in batches])
-
-    return Method(path.name, mel_extract(mel), embed, CENTRED), mel, json.loads(about.get("artists", "[]"))
+        trained = load_trained(path)
+        mel, embed = trained.config.cnn.mel, through(load_cnn(trained))
+        artists = load_arrays(path, CNN_KIND, None)[1].get(TRAINED_ON, [])
+    return Method(path.name, mel_extract(mel), embed, CENTRED), mel, artists
 
 
 def failures(found: dict[str, Hearing], model: str) -> list[str]:

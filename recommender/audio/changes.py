@@ -52,6 +52,8 @@ def through_codec(waveform: Waveform, sample_rate_hz: int, codec: str, bit_rate:
         raise AudioError(f"codec is {codec!r}, expected one of {', '.join(CONTAINERS)}")
     channels = np.atleast_2d(np.asarray(waveform, dtype=np.float32))
     layout = {1: "mono", 2: "stereo"}[len(channels)]
+    if not channels.size:
+        return np.array(waveform, dtype=np.float32)
     try:
         packed = _encode(channels, sample_rate_hz, codec, bit_rate, layout)
         decoded = _decode(packed, sample_rate_hz, layout)

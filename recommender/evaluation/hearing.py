@@ -1,4 +1,4 @@
-"""How well audio vectors hear: siblings, artists, changes that do not matter, shortcuts; with intervals over artists."""
+"""How well audio vectors hear: siblings, artists, harmless changes, shortcuts; with intervals over artists."""
 
 from __future__ import annotations
 
@@ -218,9 +218,11 @@ def evaluate_vectors(
 def alike(queries: Floats, candidates: Floats, likeness: str) -> Floats:
     """Return how alike rows are, shape (n_queries, n_candidates): the cosine, or the distance with a minus sign."""
     if likeness == "cosine":
-        return _unit(queries) @ _unit(candidates).T
+        cosines: Floats = _unit(queries) @ _unit(candidates).T
+        return cosines
     squares = (queries**2).sum(axis=1)[:, None] + (candidates**2).sum(axis=1)[None, :] - 2 * queries @ candidates.T
-    return -np.sqrt(squares.clip(min=0))
+    nearness: Floats = -np.sqrt(squares.clip(min=0))
+    return nearness
 
 
 def sibling_ranks(sound: Floats, clips: TestClips, likeness: str) -> tuple[Ints, Ints]:
@@ -321,13 +323,17 @@ class _Figures:
             self.add_number(name, np.nan, 0)
             return
         scores, folds = probe_scores(np.concatenate([before, after]), labels, tracks, seed)
-        weights = np.concatenate([np.ones((1, self._drawn.shape[1])), self._drawn])[:, self._clusters[tracks]]
+        artists = self._clusters[tracks]
+        weights = np.concatenate([np.ones((1, self._drawn.shape[1])), self._drawn])[:, artists]
         won, pairs = np.zeros(len(weights)), np.zeros(len(weights))
         for fold in range(folds.max() + 1):
-            here = folds == fold
-            yes, no = weights[:, here & labels], weights[:, here & ~labels]
-            won += ((yes @ wins(scores[here], labels[here])) * no).sum(axis=1)
-            pairs += yes.sum(axis=1) * no.sum(axis=1)
+            yes, no = (folds == fold) & labels, (folds == fold) & ~labels
+            better = wins(scores[yes | no], labels[yes | no])
+            # An artist who is drawn twice brings his own pairs twice, not four times: they are easier than others.
+            own = artists[yes][:, None] == artists[no][None, :]
+            for total, each in ((won, better), (pairs, np.ones_like(better))):
+                total += ((weights[:, yes] @ (each * ~own)) * weights[:, no]).sum(axis=1)
+                total += weights[:, yes] @ (each * own).sum(axis=1)
         areas = _ratio(won, pairs)
         self._rows.append((name, float(areas[0]), areas[1:], len(np.unique(tracks))))
 
@@ -367,8 +373,11 @@ def _shape(vectors: Floats, placing: Placing) -> Floats:
 
 
 def _unit(vectors: Floats) -> Floats:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    unit: Floats = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return unit
 
 
 def _ratio(sums: Floats, counts: Floats) -> Floats:
-    return np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
+    ratios = np.full(len(sums), np.nan)
+    np.divide(sums, counts, out=ratios, where=counts > 0)
+    return ratios

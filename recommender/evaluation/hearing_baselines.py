@@ -13,6 +13,7 @@ import numpy.typing as npt
 from recommender.audio.mel import MelConfig, dequantise, log_mel_spectrogram, quantise
 from recommender.audio.stretch import Waveform
 from recommender.data.storage import digest_of
+from recommender.errors import ConfigError
 from recommender.evaluation.hearing import Hearing, Placing, TestClips, evaluate_vectors
 from recommender.evaluation.hearing_tracks import HEARD_HZ, Extract, HeardTracks
 
@@ -81,6 +82,10 @@ def baselines(mel: MelConfig, seed: int = 0) -> list[Method]:
 
 def mel_extract(config: MelConfig) -> Extract:
     """Return log-mel spectrograms, (n, n_mels, n_frames) uint8 as analysis stores them."""
+    if config.sample_rate_hz != HEARD_HZ:
+        raise ConfigError(
+            f"mel sample_rate_hz is {config.sample_rate_hz}, expected {HEARD_HZ}, at which clips are heard"
+        )
 
     def compute(waveforms: Waveform) -> Array:
         import torch
@@ -115,6 +120,7 @@ def describe(waveform: Waveform, sample_rate_hz: int) -> npt.NDArray[np.float32]
         bandwidth, roll-off, flatness and zero crossings; and the logarithm of the tempo.
     """
     import librosa
+    from librosa.onset import onset_strength
 
     magnitude = np.abs(librosa.stft(waveform, n_fft=2048, hop_length=512))
     power = magnitude**2
@@ -131,7 +137,7 @@ def describe(waveform: Waveform, sample_rate_hz: int) -> npt.NDArray[np.float32]
             librosa.feature.spectral_flatness(S=magnitude),
             librosa.feature.zero_crossing_rate(waveform),
         ]
-        onsets = librosa.onset.onset_strength(S=mel_db, sr=sample_rate_hz)
+        onsets = onset_strength(S=mel_db, sr=sample_rate_hz)
         tempo = librosa.feature.tempo(onset_envelope=onsets, sr=sample_rate_hz)
     statistics = [each for rows in over_time for each in (rows.mean(axis=1), rows.std(axis=1))]
     return np.concatenate([*statistics, np.log(tempo)]).astype(np.float32)

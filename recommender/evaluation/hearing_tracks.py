@@ -37,6 +37,8 @@ SPARE_S = 0.5
 
 VERSIONS = (UNCHANGED, "mp3 64k", "-6 dB", "low-pass 11 kHz", "tempo +4 %", "tempo -4 %", "pitch +1 semitone")
 CACHE_KIND = "hearing-cache"
+CACHE_FORMAT = "1"
+"""Another one where the same file gives other versions than before."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ def hear_folders(
     Parameters
     ----------
     folders : sequence of Path
-        Music, artists and albums by tags or else by folders. Files of the same content count once.
+        Music, artists and albums by tags or else by folders. Files of the same content, and
+        those of the same title and artist, count once.
     extracts : sequence of Extract
     cache : Path, optional
         Where extracts are kept for the next run.
@@ -111,17 +114,20 @@ def hear_folders(
         If no file can be used.
     """
     files, unusable = _files_of(folders, leave_out)
-    files = _draw_artists(files, max_tracks, seed)
+    files = _draw_artists(files, seed) if max_tracks is not None else files
+    wanted = len(files) if max_tracks is None else min(max_tracks, len(files))
     kept: list[_File] = []
     arrays: list[dict[str, Array]] = []
-    for done, file in enumerate(files):
-        progress(done, len(files))
+    for file in files:
+        if len(kept) == wanted:
+            break
+        progress(len(kept), wanted)
         try:
             arrays.append(_extract(file, extracts, cache))
             kept.append(file)
         except AudioError as error:
             unusable.append(str(error))
-    progress(len(files), len(files))
+    progress(wanted, wanted)
     if not kept:
         raise DataError(f"no audio file of {', '.join(map(str, folders))} can be used; expected a folder of music")
     counts = [len(found["starts_s"]) for found in arrays]
@@ -181,35 +187,33 @@ class _File:
 
 
 def _files_of(folders: Sequence[Path], leave_out: frozenset[str]) -> tuple[list[_File], list[str]]:
-    found: dict[str, _File] = {}
+    """Return the files, one a content and one (the longest) a title of an artist; and those that cannot be used."""
+    found: dict[tuple[str, ...], _File] = {}
     unusable = []
     for folder in folders:
-        for row in scan_music(folder).files.itertuples(index=False):
-            if row.error:
-                unusable.append(f"{row.path}: {row.error}")
-            elif row.artist.casefold() not in leave_out:
-                file = _File(folder / row.path, row.content_hash, row.artist, row.album, row.duration_s)
-                found.setdefault(file.content, file)
-    return list(found.values()), unusable
+        for row in scan_music(folder).files.to_dict("records"):
+            if row["error"]:
+                unusable.append(f"{row['path']}: {row['error']}")
+            elif row["artist"].casefold() not in leave_out:
+                file = _File(folder / row["path"], row["content_hash"], row["artist"], row["album"], row["duration_s"])
+                named = (row["artist"].casefold(), row["title"].casefold())
+                same = named if all(named) else (file.content,)
+                if same not in found or file.duration_s > found[same].duration_s:
+                    found[same] = file
+    return list({file.content: file for file in found.values()}.values()), unusable
 
 
-def _draw_artists(files: list[_File], max_tracks: int | None, seed: int) -> list[_File]:
-    if max_tracks is None or len(files) <= max_tracks:
-        return files
+def _draw_artists(files: list[_File], seed: int) -> list[_File]:
     artists = sorted({file.artist for file in files})
-    chosen: list[_File] = []
-    for artist in np.random.default_rng(seed).permutation(artists):
-        chosen += [file for file in files if file.artist == artist]
-        if len(chosen) >= max_tracks:
-            break
-    return chosen[:max_tracks]
+    place = dict(zip(artists, np.random.default_rng(seed).permutation(len(artists)), strict=True))
+    return sorted(files, key=lambda file: place[file.artist])
 
 
 def _extract(file: _File, extracts: Sequence[Extract], cache: Path | None) -> dict[str, Array]:
     found: dict[str, Array] = {}
     missing = []
     for extract in extracts:
-        path = cache / extract.name / f"{file.content}.safetensors" if cache else None
+        path = cache / CACHE_FORMAT / extract.name / f"{file.content}.safetensors" if cache else None
         try:
             if path is None or not path.exists():
                 raise ArtifactError("not kept")
@@ -270,10 +274,10 @@ def decode_stereo(path: Path, starts_s: Sequence[float], window_s: float) -> lis
                     break
                 if not parts:
                     first_s = at_s
-                parts += [part.to_ndarray() for part in resampler.resample(frame)]
+                parts += [np.asarray(part.to_ndarray(), dtype=np.float32) for part in resampler.resample(frame)]
             skipped = max(round((start_s - first_s) * FILE_HZ), 0)
             joined = np.concatenate(parts, axis=1) if parts else np.zeros((2, 0), np.float32)
-            windows.append(joined[:, skipped : skipped + round(window_s * FILE_HZ)].astype(np.float32))
+            windows.append(joined[:, skipped : skipped + round(window_s * FILE_HZ)])
     return windows
 
 
