@@ -25,7 +25,6 @@ import numpy as np
 import pandas as pd
 
 from recommender.audio.mel import MelConfig
-from recommender.data.progress import Progress
 from recommender.data.storage import load_arrays
 from recommender.errors import FirstListenError
 from recommender.evaluation.hearing import Hearing
@@ -120,14 +119,10 @@ def print_differences(found: dict[str, Hearing], model: str) -> None:
     print(f"  artist mAP is {ratio:.2f} times that of {BUNDLE}")
 
 
-def tell() -> Progress:
-    """Return a progress that prints a line now and then."""
-
-    def report(done: int, total: int) -> None:
-        if done % 50 == 0 or done == total:
-            print(f"heard {done} of {total} tracks", file=sys.stderr, flush=True)
-
-    return report
+def report(done: int, total: int) -> None:
+    """Print a line now and then."""
+    if done and (done % 50 == 0 or done == total):
+        print(f"heard {done} of {total} tracks", file=sys.stderr, flush=True)
 
 
 def main() -> int:
@@ -157,7 +152,7 @@ def main() -> int:
         max_tracks=options.max_tracks,
         leave_out=frozenset(name.casefold() for name in trained_on if name),
         seed=options.seed,
-        progress=tell(),
+        progress=report,
     )
     clips = heard.clips
     print(f"{len(clips.artists)} tracks of {len(set(clips.artists))} artists, {len(clips.clip_tracks)} clips")

@@ -235,7 +235,10 @@ def _extract(file: _File, extracts: Sequence[Extract], cache: Path | None) -> di
 
 
 def _decode_versions(file: _File) -> tuple[npt.NDArray[np.float32], Waveform]:
-    """Return the starts of the clips that are not silent, and their versions (n_versions, n_clips, n_samples)."""
+    """Return the starts of the clips that are whole and not silent, and their versions.
+
+    The latter have shape (n_versions, n_clips, n_samples).
+    """
     if not file.duration_s >= CLIPS.clip_s:
         raise AudioError(f"{file.path.name}: lasts {file.duration_s:.1f} s, expected a clip of {CLIPS.clip_s:g} s")
     starts_s = clip_starts(file.duration_s, CLIPS)
@@ -243,7 +246,7 @@ def _decode_versions(file: _File) -> tuple[npt.NDArray[np.float32], Waveform]:
         stereo = decode_stereo(file.path, starts_s, CLIPS.clip_s + SPARE_S)
     except (av.error.FFmpegError, ValueError, IndexError) as error:
         raise AudioError(f"{file.path.name}: cannot be decoded ({error})") from error
-    enough = CLIPS.clip_s * FILE_HZ / 2
+    enough = (CLIPS.clip_s - 0.05) * FILE_HZ
     usable = [row for row, clip in enumerate(stereo) if clip.shape[1] >= enough and np.abs(clip).max() >= SILENCE]
     if not usable:
         raise AudioError(f"{file.path.name}: silent or damaged where its clips are, expected music")
