@@ -237,26 +237,26 @@ def similar(
     top: TopOption = 20,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write .parquet, .csv or .jsonl.")] = None,
 ) -> None:
-    """What sounds like a track or a file, with the seconds that match."""
-    from pipelines import recommend as job
+    """What sounds like a track or a file, with the seconds that match; needs no training."""
+    from pipelines import similar as job
     from pipelines.workspace import open_workspace
 
-    job.similar(open_workspace(workspace), track, top=top, out=out)
+    job.run(open_workspace(workspace), track, top=top, out=out)
 
 
 @app.command()
 def embed(
     audio: Annotated[list[Path], typer.Argument(metavar="AUDIO...", help="Audio files.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Write .parquet, .csv or .jsonl.")],
-    workspace: Annotated[Path | None, typer.Option(metavar="W", help="Use this workspace's model.")] = None,
+    workspace: Annotated[
+        Path | None, typer.Option(metavar="W", help="Use this workspace's model, not the shipped one.")
+    ] = None,
 ) -> None:
     """Vectors for any files: one row a clip, and one a track with an empty start_s."""
-    if workspace is None:
-        raise typer.BadParameter("give --workspace W: a workspace whose bundle holds an audio model")
-    from pipelines import recommend as job
+    from pipelines import embed as job
     from pipelines.workspace import open_workspace
 
-    job.embed(open_workspace(workspace), audio, out)
+    job.run(audio, out, None if workspace is None else open_workspace(workspace))
 
 
 @app.command()
@@ -374,16 +374,21 @@ def compare_experiments(
 @app.command()
 def export(
     workspace: WorkspaceArgument,
-    what: Annotated[str, typer.Argument(metavar="embeddings|factors")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Write .parquet, .csv or .jsonl.")],
+    what: Annotated[str, typer.Argument(metavar="embeddings|factors|onnx")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Tables: .parquet, .csv or .jsonl; the network: .onnx.")],
+    bundle: Annotated[str | None, typer.Option(metavar="VERSION", help="Of this bundle; default: current.")] = None,
 ) -> None:
-    """The current bundle's embeddings or factors, for other tools."""
-    if what not in ("embeddings", "factors"):
-        raise typer.BadParameter(f"cannot export {what!r}; there are embeddings and factors")
+    """A bundle's embeddings, factors or network, for other tools."""
+    if what not in ("embeddings", "factors", "onnx"):
+        raise typer.BadParameter(f"cannot export {what!r}; there are embeddings, factors and onnx")
     from pipelines import publish as job
     from pipelines.workspace import open_workspace
 
-    job.export(open_workspace(workspace), what, out)
+    opened = open_workspace(workspace)
+    if what == "onnx":
+        job.export_network(opened, out, bundle)
+    else:
+        job.export(opened, what, out, bundle)
 
 
 @app.command()

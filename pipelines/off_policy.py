@@ -111,7 +111,7 @@ def run(
     played = pd.concat([_played(listens), _imported(workspace)], ignore_index=True)
     kept["reward"] = was_played(kept, played, window_ms)
     past = PastStore(listens, uploads)
-    hearing = Hearing(bundle.cnn_path, bundle.cnn_version, bundle.manifest.config)
+    hearing = Hearing(bundle)
     live = Live(bundle, past, hearing, workspace.uploads, refresh_s=0.0)
     with console.progress("Asking the bundle") as bar:
         logged = beside(kept, live, past, bar)

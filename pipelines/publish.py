@@ -8,35 +8,36 @@ import pandas as pd
 
 from pipelines import console
 from pipelines.workspace import Workspace
+from recommender.data.storage import atomic_path
 from recommender.data.tables import write_table
 from recommender.errors import ArtifactError, DataError
-from recommender.serving.bundle import Manifest, current_bundle, list_bundles, load_bundle, use_bundle
+from recommender.serving.bundle import Manifest, bundle_ears, current_bundle, list_bundles, load_bundle, use_bundle
 
 TOLERATED_LOSS = 0.05
 
 
-def export(workspace: Workspace, what: str, out: Path) -> None:
-    """Write the current bundle's embeddings (item_id, embedding) or factors (kind, id, factors).
+def export(workspace: Workspace, what: str, out: Path, version: str | None = None) -> None:
+    """Write a bundle's embeddings (item_id, embedding) or factors (kind, id, factors); by default the current one's.
 
     Raises
     ------
     DataError
         If the bundle has none.
+    ArtifactError
+        If there is no such bundle.
     """
-    model = load_bundle(current_bundle(workspace.bundles)).model
+    model = load_bundle(_bundle_folder(workspace, version)).model
     ids = model.catalog.tracks.ids
     if what == "embeddings":
         if model.sound is None:
-            raise DataError(f"{workspace.folder}: the current bundle has no embeddings; ingest --music or --embeddings")
+            raise DataError(f"{workspace.folder}: the bundle has no embeddings; ingest --music or --embeddings")
         heard = [row for row in range(len(ids)) if model.sound.has_vector[row]]
         frame = pd.DataFrame(
             {"item_id": [ids[row] for row in heard], "embedding": [model.sound.vectors[row].tolist() for row in heard]}
         )
     else:
         if model.factors is None:
-            raise DataError(
-                f"{workspace.folder}: the current bundle has no factors; ingest --interactions or --listens"
-            )
+            raise DataError(f"{workspace.folder}: the bundle has no factors; ingest --interactions or --listens")
         sides = (("user", model.users.ids, model.factors.user_factors), ("track", ids, model.posterior_factors))
         frame = pd.concat(
             [
@@ -47,6 +48,29 @@ def export(workspace: Workspace, what: str, out: Path) -> None:
         )
     write_table(out, frame)
     console.out.print(f"{out}: {len(frame)} rows", markup=False)
+
+
+def export_network(workspace: Workspace, out: Path, version: str | None = None) -> None:
+    """Write a bundle's network as ONNX; by default the current one's. See `recommender.models.onnx_export`.
+
+    Raises
+    ------
+    DataError
+        If the bundle has none.
+    ArtifactError
+        If there is no such bundle.
+    """
+    import onnx
+
+    folder = _bundle_folder(workspace, version)
+    ears = bundle_ears(folder)
+    if ears is None:
+        why = "its embeddings were supplied" if workspace.supplied_embeddings() is not None else "it has heard no audio"
+        raise DataError(f"bundle {folder.name} has no network, {why}; ingest --music into a workspace and train there")
+    onnx.checker.check_model(ears.content)
+    with atomic_path(out) as part:
+        part.write_bytes(ears.content)
+    console.out.print(f"{out}: network {ears.version}, {len(ears.content) / 1e6:.1f} MB", markup=False)
 
 
 def show(workspace: Workspace) -> None:
@@ -115,9 +139,15 @@ def loads(folder: Path) -> bool:
 
 def use(workspace: Workspace, version: str) -> None:
     """Make a bundle the current one, after checking that it loads."""
+    load_bundle(_bundle_folder(workspace, version))
+    use_bundle(workspace.bundles, version)
+    console.out.print(f"bundle {version} is current")
+
+
+def _bundle_folder(workspace: Workspace, version: str | None) -> Path:
+    if version is None:
+        return current_bundle(workspace.bundles)
     if not (workspace.bundles / version / "manifest.json").exists():
         known = [bundle.version for bundle in list_bundles(workspace.bundles)]
         raise ArtifactError(f"{workspace.folder} has no bundle {version!r}; it has {', '.join(known) or 'none'}")
-    load_bundle(workspace.bundles / version)
-    use_bundle(workspace.bundles, version)
-    console.out.print(f"bundle {version} is current")
+    return workspace.bundles / version

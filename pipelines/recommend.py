@@ -1,4 +1,4 @@
-"""Recommend, compare and embed with a workspace's current bundle."""
+"""Recommend with a workspace's current bundle."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,17 +16,14 @@ from pipelines import console
 from pipelines.workspace import Workspace
 from recommender.data.progress import Progress, silent
 from recommender.data.table_stream import write_frames
-from recommender.data.tables import checked_ending, read_interactions, read_tracks, write_table
-from recommender.errors import DataError, UnknownIdError
+from recommender.data.tables import read_interactions, read_tracks
+from recommender.errors import DataError
 from recommender.ranking.confidence import Basis
 from recommender.ranking.ranker import (
     HybridModel,
     RecommendOptions,
-    query_of_row,
-    query_of_vector,
     reasons_for,
     recommend,
-    similar_tracks,
 )
 from recommender.ranking.recommendation import ARTIST_GAP, CALIBRATION, DIVERSITY
 from recommender.serving.bundle import Manifest, current_bundle, load_bundle
@@ -41,7 +37,6 @@ BASIS: dict[Basis, str] = {
     "few plays": "by few plays, {plays} known",
     "default": "no plays are known, so the default: popular and new by turns",
 }
-SIMILAR_COLUMNS = ("item_id", "rank", "track", "similarity", "query_start_s", "match_start_s")
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +58,7 @@ class Current:
 def load_current(workspace: Workspace) -> Current:
     """Load the current bundle, and the listens and uploads of the store."""
     bundle = load_bundle(current_bundle(workspace.bundles))
-    hearing = Hearing(bundle.cnn_path, bundle.cnn_version, bundle.manifest.config)
+    hearing = Hearing(bundle)
     if not (workspace.folder / "store.sqlite").exists():
         return Current(bundle.manifest, bundle.model, hearing)
     with closing(Store.open(workspace.store_url)) as store:
@@ -154,93 +149,6 @@ def recommend_in_blocks(
         yield frame
 
 
-def similar(workspace: Workspace, track: str, *, top: int, out: Path | None) -> None:
-    """Print or write what sounds like a track of the catalog or like an audio file.
-
-    Raises
-    ------
-    UnknownIdError
-        If it is neither a track's id nor a file.
-    DataError
-        If the workspace, or the track, has no sound.
-    """
-    current = load_current(workspace)
-    model = current.model
-    if model.sound is None:
-        raise DataError(f"{workspace.folder} has no embeddings; ingest --music or --embeddings, then train")
-    exclude: list[int] = []
-    if track in model.catalog.tracks:
-        row = model.catalog.tracks.row(track)
-        if not model.sound.has_vector[row]:
-            raise DataError(f"track {track!r} has no embedding: its file was not analysed")
-        query, exclude, title = query_of_row(model.sound, row), [row], model.catalog.label(row)
-    elif Path(track).is_file():
-        heard = current.hearing.hear(Path(track))
-        query = query_of_vector(model.sound, heard.vector, heard.clip_vectors, heard.clip_starts_s)
-        title = Path(track).name
-    else:
-        raise UnknownIdError(f"{track!r} is neither a track of {workspace.folder} nor an audio file")
-    rows: list[dict[str, Any]] = [
-        {
-            "item_id": model.catalog.tracks.ids[match.track_row],
-            "rank": rank,
-            "track": model.catalog.label(match.track_row),
-            "similarity": match.similarity,
-            "query_start_s": match.query_start_s,
-            "match_start_s": match.match_start_s,
-        }
-        for rank, match in enumerate(similar_tracks(model.sound, query, top, exclude), 1)
-    ]
-    if out is not None:
-        write_table(out, pd.DataFrame(rows, columns=SIMILAR_COLUMNS))
-        console.out.print(f"{out}: {len(rows)} rows", markup=False)
-        return
-    lines = [
-        (r["rank"], r["track"], r["similarity"], _clock(r["query_start_s"]), _clock(r["match_start_s"]), r["item_id"])
-        for r in rows
-    ]
-    console.table(f"Sounds like {title}", ("", "track", "similarity", "here", "there", "item_id"), lines)
-
-
-def embed(workspace: Workspace, audio: Sequence[Path], out: Path) -> None:
-    """Write the vectors of any files: one row a clip, and one a track with an empty start_s.
-
-    A file that cannot be used is named with its reason, and the others are written.
-
-    Raises
-    ------
-    DataError
-        If none of the files can be used.
-    """
-    from recommender.errors import AudioError
-
-    checked_ending(out)
-    hearing = load_current(workspace).hearing
-    hearing.check()
-    rows: list[dict[str, object]] = []
-    problems = []
-    with console.progress("Embedding") as bar:
-        for done, path in enumerate(audio, 1):
-            try:
-                heard = hearing.hear(path)
-            except (AudioError, OSError) as error:
-                problems.append(f"{path}: {str(error).removeprefix(f'{path.name}: ')}")
-                continue
-            finally:
-                bar(done, len(audio))
-            starts: list[float | None] = [None, *heard.clip_starts_s.tolist()]
-            vectors = [heard.vector, *heard.clip_vectors]
-            rows += [
-                {"path": str(path), "start_s": start, "embedding": vector.tolist()}
-                for start, vector in zip(starts, vectors, strict=True)
-            ]
-    console.warn(problems)
-    if not rows:
-        raise DataError(f"none of the {len(audio)} files can be used")
-    write_table(out, pd.DataFrame(rows))
-    console.out.print(f"{out}: {len(audio) - len(problems)} of {len(audio)} files", markup=False)
-
-
 def _print_list(
     model: HybridModel, user: str, plays: sparse.csr_matrix, heard: sparse.csr_matrix, options: RecommendOptions
 ) -> None:
@@ -298,7 +206,3 @@ def _read_history(model: HybridModel, path: Path) -> tuple[list[str], sparse.csr
     if len(known) < len(frame):
         console.err.print(f"{path}: {len(frame) - len(known)} of {len(frame)} rows name tracks that are not known")
     return list(users.ids), known.to_csr(), known.heard()
-
-
-def _clock(seconds: float | None) -> str:
-    return "" if seconds is None else f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -52,6 +52,8 @@ def through_codec(waveform: Waveform, sample_rate_hz: int, codec: str, bit_rate:
         raise AudioError(f"codec is {codec!r}, expected one of {', '.join(CONTAINERS)}")
     channels = np.atleast_2d(np.asarray(waveform, dtype=np.float32))
     layout = {1: "mono", 2: "stereo"}[len(channels)]
+    if not channels.size:
+        return np.array(waveform, dtype=np.float32)
     try:
         packed = _encode(channels, sample_rate_hz, codec, bit_rate, layout)
         decoded = _decode(packed, sample_rate_hz, layout)
@@ -102,7 +104,7 @@ def change_tempo(waveform: Waveform, sample_rate_hz: int, factor: float) -> Wave
     if not 0.5 <= factor <= 2:
         raise AudioError(f"a tempo is changed by a factor of {factor}, expected 0.5 to 2")
     stretched = _through_filters(waveform, sample_rate_hz, [("atempo", f"{factor:.9f}")])
-    return _of_length(stretched[None], round(len(waveform) / factor))[0]
+    return _of_length(stretched, round(len(waveform) / factor))
 
 
 def change_pitch(waveform: Waveform, sample_rate_hz: int, semitones: float) -> Waveform:
@@ -127,7 +129,7 @@ def change_pitch(waveform: Waveform, sample_rate_hz: int, semitones: float) -> W
         ("aresample", str(sample_rate_hz)),
         ("atempo", f"{sample_rate_hz / played_hz:.9f}"),
     ]
-    return _of_length(_through_filters(waveform, sample_rate_hz, filters)[None], len(waveform))[0]
+    return _of_length(_through_filters(waveform, sample_rate_hz, filters), len(waveform))
 
 
 def _filter(waveform: Waveform, sample_rate_hz: int, hz: float, kind: str) -> Waveform:
@@ -189,5 +191,6 @@ def _joined(frames: Sequence[av.AudioFrame | None]) -> Waveform:
     return np.concatenate(parts, axis=1) if parts else np.zeros((1, 0), np.float32)
 
 
-def _of_length(channels: Waveform, length: int) -> Waveform:
-    return np.pad(channels[:, :length], ((0, 0), (0, max(length - channels.shape[1], 0)))).astype(np.float32)
+def _of_length(waveform: Waveform, length: int) -> Waveform:
+    missing = [(0, 0)] * (waveform.ndim - 1) + [(0, max(length - waveform.shape[-1], 0))]
+    return np.pad(waveform[..., :length], missing).astype(np.float32)

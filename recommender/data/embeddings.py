@@ -58,6 +58,40 @@ class Embeddings:
         none = np.empty((0, vectors.shape[1] if vectors.ndim == 2 else 0), dtype=np.float32)
         return cls(tracks, vectors, none, np.empty(0, np.int32), np.empty(0, np.float32), version)
 
+    @classmethod
+    def of_clips(
+        cls,
+        tracks: Vocabulary,
+        clip_vectors: Float32s,
+        clip_tracks: npt.NDArray[np.int32],
+        clip_starts_s: Float32s,
+        version: str,
+    ) -> Embeddings:
+        """Build embeddings of unit clip vectors: a track's is their normalised mean, and without clips it has none.
+
+        Parameters
+        ----------
+        tracks : Vocabulary
+            What the rows of `clip_tracks` mean.
+        clip_vectors : ndarray, shape (n_clips, dim), float32
+        clip_tracks : ndarray, shape (n_clips,), int32
+        clip_starts_s : ndarray, shape (n_clips,), float32
+        version : str
+        """
+        counts = np.bincount(clip_tracks, minlength=len(tracks))
+        sums = np.zeros((len(tracks), clip_vectors.shape[1]), dtype=np.float32)
+        np.add.at(sums, clip_tracks, clip_vectors)
+        heard = np.flatnonzero(counts)
+        row_of = np.cumsum(counts > 0) - 1
+        return cls(
+            Vocabulary(tracks.kind, tuple(tracks.ids_of(heard))),
+            to_unit_length(sums[heard]),
+            clip_vectors,
+            row_of[clip_tracks].astype(np.int32),
+            clip_starts_s,
+            version,
+        )
+
     @property
     def dim(self) -> int:
         """Length of a vector."""
@@ -77,3 +111,10 @@ class Embeddings:
         known = [identifier for identifier, has in zip(tracks, has_vector, strict=True) if has]
         vectors[has_vector] = self.vectors[self.tracks.rows(known, unknown="raise")]
         return vectors, has_vector
+
+
+def to_unit_length(vectors: Float32s) -> Float32s:
+    """Return vectors (n, dim) with the same directions and length 1; zeros stay zeros."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: Float32s = vectors / np.maximum(lengths, np.float32(1e-12))
+    return unit

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
@@ -93,9 +91,9 @@ def set_level(mels: Tensor, dynamic_range_db: float) -> Tensor:
     Tensor, shape (batch, n_mels, n_frames)
         0 at `dynamic_range_db` below the level, 1 at half of that range below it, 2 at the level.
     """
-    nepers = math.log(10) / 10
-    level_db = (torch.logsumexp(nepers * mels.flatten(1), dim=1) - math.log(mels[0].numel())) / nepers
-    return (mels - level_db[:, None, None] + dynamic_range_db).clamp_min(0) * (2 / dynamic_range_db)
+    top_db = mels.amax((1, 2), keepdim=True)
+    level_db = top_db + 10 * torch.log10((10 ** ((mels - top_db) / 10)).mean((1, 2), keepdim=True))
+    return (mels - level_db + dynamic_range_db).clamp_min(0) * (2 / dynamic_range_db)
 
 
 def _time_layer(n_in: int, n_out: int, stride: int) -> nn.Sequential:

@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from recommender.data.embeddings import Embeddings
+from recommender.data.embeddings import Embeddings, to_unit_length
 from recommender.data.progress import Progress, silent
-from recommender.data.vocabulary import Vocabulary
 from recommender.models.checkpoint import set_weights
 from recommender.models.cnn import SpectrogramCNN
 from recommender.models.crops import decibels
@@ -57,19 +56,7 @@ def embed_clips(
         Unit vectors. A track without clips has none and is left out.
     """
     vectors = _embed_mels(model, clips.mels, batch_clips, progress or silent)
-    counts = np.bincount(clips.clip_tracks, minlength=len(clips.tracks))
-    sums = np.zeros((len(clips.tracks), vectors.shape[1]), dtype=np.float32)
-    np.add.at(sums, clips.clip_tracks, vectors)
-    heard = np.flatnonzero(counts)
-    row_of = np.cumsum(counts > 0) - 1
-    return Embeddings(
-        Vocabulary(clips.tracks.kind, tuple(clips.tracks.ids_of(heard))),
-        _unit(sums[heard]),
-        vectors,
-        row_of[clips.clip_tracks].astype(np.int32),
-        clips.starts_s,
-        model.version,
-    )
+    return Embeddings.of_clips(clips.tracks, vectors, clips.clip_tracks, clips.starts_s, model.version)
 
 
 def embed_track(model: SpectrogramCNN, clips: TrackClips) -> tuple[Float32s, Float32s]:
@@ -83,7 +70,7 @@ def embed_track(model: SpectrogramCNN, clips: TrackClips) -> tuple[Float32s, Flo
         Unit vectors.
     """
     vectors = _embed_mels(model, clips.mels, len(clips.mels), silent)
-    return _unit(vectors.sum(axis=0, keepdims=True))[0], vectors
+    return to_unit_length(vectors.sum(axis=0, keepdims=True))[0], vectors
 
 
 @torch.no_grad()
@@ -95,9 +82,3 @@ def _embed_mels(model: SpectrogramCNN, mels: npt.NDArray[np.uint8], batch: int, 
         vectors[start : start + batch] = model(heard).cpu().numpy()
         report(min(start + batch, len(mels)), len(mels))
     return vectors
-
-
-def _unit(vectors: Float32s) -> Float32s:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: Float32s = vectors / np.maximum(lengths, np.float32(1e-12))
-    return unit

@@ -99,7 +99,7 @@ def place_sound(embeddings: Embeddings, tracks: Vocabulary) -> Sound:
     """
     raw, has_vector = embeddings.of(tracks)
     known = raw[has_vector].astype(np.float64)
-    center = known.mean(axis=0) if len(known) else np.zeros(embeddings.dim)
+    center = known.mean(axis=0) if len(known) > 1 else np.zeros(embeddings.dim)
     learned = len(known) > 0 and bool(np.allclose(np.linalg.norm(known, axis=1), 1, atol=1e-3))
     spread = np.ones(embeddings.dim)
     if not learned and len(known) > 1:

@@ -44,7 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
     bundle = load_bundle(current_bundle(settings.bundles_dir))
     store = Store.open(settings.store_url)
     remove_leftovers(settings.uploads_dir)
-    hearing = Hearing(bundle.cnn_path, bundle.cnn_version, bundle.manifest.config)
+    hearing = Hearing(bundle)
     live = Live(bundle, store, hearing, settings.uploads_dir, settings.refresh_s)
 
     @asynccontextmanager

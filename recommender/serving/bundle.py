@@ -19,16 +19,21 @@ from safetensors import SafetensorError, safe_open
 
 from recommender.data.storage import atomic_path, read_json, write_json
 from recommender.errors import ArtifactError, VersionError
+from recommender.models.ears import Ears, clip_config_of, load_ears, read_ears
 from recommender.ranking.ranker import HybridModel, load_hybrid, save_hybrid
 
 if TYPE_CHECKING:
+    from recommender.audio.clips import ClipConfig
     from recommender.models.trained_cnn import TrainedCnn
 
 log = logging.getLogger(__name__)
-BUNDLE_FORMAT = 1
+BUNDLE_FORMAT = 2
+READABLE_FORMATS = (1, BUNDLE_FORMAT)
+"""Bundles of format 1 have no `EARS_FILE`: their network is written as ONNX when it is needed, which takes torch."""
 HYBRID_FILE = "hybrid.safetensors"
 CNN_FILE = "cnn.safetensors"
-PACKAGES = ("firstlisten", "numpy", "scipy", "pandas", "torch", "implicit", "av", "safetensors")
+EARS_FILE = "hearing.onnx"
+PACKAGES = ("firstlisten", "numpy", "scipy", "pandas", "torch", "onnxruntime", "implicit", "av", "safetensors")
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
 
 
@@ -91,6 +96,10 @@ class Bundle:
     cnn_path: Path | None
     cnn_version: str | None
 
+    def ears(self, threads: int = 1) -> Ears | None:
+        """Load the audio model, None if there is none; see `bundle_ears`."""
+        return None if self.cnn_path is None else bundle_ears(self.cnn_path.parent, threads)
+
 
 def new_version(data_digest: str) -> str:
     """Return a version name: the time in UTC and a part of the data's digest; later ones sort later."""
@@ -140,9 +149,11 @@ def write_bundle(
     try:
         save_hybrid(part / HYBRID_FILE, model, version)
         if trained is not None:
+            from recommender.models.onnx_export import export_onnx
             from recommender.models.trained_cnn import save_cnn
 
             save_cnn(trained, part / CNN_FILE)
+            export_onnx(trained, part / EARS_FILE, _clips_of(config))
         manifest = Manifest(
             BUNDLE_FORMAT,
             version,
@@ -175,9 +186,9 @@ def read_manifest(folder: Path) -> Manifest:
     """
     values = read_json(folder / "manifest.json")
     found = values.get("format") if isinstance(values, dict) else None
-    if found != BUNDLE_FORMAT:
+    if found not in READABLE_FORMATS:
         raise VersionError(
-            f"{folder} is a bundle of format {found!r}, this firstlisten reads format {BUNDLE_FORMAT}; "
+            f"{folder} is a bundle of format {found!r}, this firstlisten reads format {BUNDLE_FORMAT} and older; "
             "install the matching version, or train again"
         )
     try:
@@ -206,17 +217,7 @@ def load_bundle(folder: Path) -> Bundle:
     manifest = read_manifest(folder)
     versions: dict[str, str] = {}
     for artifact in manifest.artifacts:
-        found = _describe(folder / _checked_name(artifact.file))
-        if found.version != artifact.version:
-            raise VersionError(
-                f"{folder / artifact.file} is of version {found.version!r}, bundle {manifest.version!r} needs "
-                f"{artifact.version!r}: artifacts of two versions cannot be mixed; restore the file or train again"
-            )
-        if found != artifact:
-            raise ArtifactError(
-                f"{folder / artifact.file} is damaged: its {found.size} bytes have digest {found.digest}, "
-                f"expected {artifact.size} with {artifact.digest}; restore the file or train again"
-            )
+        _check_artifact(folder, manifest, artifact)
         versions[artifact.file] = artifact.version
     if HYBRID_FILE not in versions:
         raise ArtifactError(f"{folder / 'manifest.json'} lists no {HYBRID_FILE}; train again")
@@ -224,7 +225,46 @@ def load_bundle(folder: Path) -> Bundle:
     cnn_version = versions.get(CNN_FILE)
     if cnn_version is not None and model.sound is not None and model.sound.version != cnn_version:
         raise VersionError(_unlike_cnn(folder, cnn_version, model.sound.version))
+    if versions.get(EARS_FILE, cnn_version) != cnn_version:
+        raise VersionError(
+            f"{folder}: {EARS_FILE} is of version {versions[EARS_FILE]!r}, {CNN_FILE} of {cnn_version!r}: "
+            "they cannot be mixed; train again"
+        )
     return Bundle(manifest, model, folder / CNN_FILE if cnn_version is not None else None, cnn_version)
+
+
+def bundle_ears(folder: Path, threads: int = 1) -> Ears | None:
+    """Load the audio model of a bundle, and nothing else of it.
+
+    Parameters
+    ----------
+    folder : Path
+    threads : int
+        Of one forward pass.
+
+    Returns
+    -------
+    Ears or None
+        None where the bundle has no audio model.
+
+    Raises
+    ------
+    ArtifactError, VersionError
+        As `load_bundle` does.
+    """
+    manifest = read_manifest(folder)
+    by_name = {artifact.file: artifact for artifact in manifest.artifacts}
+    if CNN_FILE not in by_name:
+        return None
+    if EARS_FILE in by_name:
+        _check_artifact(folder, manifest, by_name[EARS_FILE])
+        return load_ears(folder / EARS_FILE, threads, by_name[CNN_FILE].version)
+    from recommender.models.onnx_export import onnx_of
+    from recommender.models.trained_cnn import load_trained
+
+    _check_artifact(folder, manifest, by_name[CNN_FILE])
+    trained = load_trained(folder / CNN_FILE, by_name[CNN_FILE].version)
+    return read_ears(onnx_of(trained, _clips_of(manifest.config)), threads)
 
 
 def current_bundle(bundles_dir: Path) -> Path:
@@ -274,10 +314,34 @@ def list_bundles(bundles_dir: Path) -> list[Manifest]:
     return manifests
 
 
+def _check_artifact(folder: Path, manifest: Manifest, artifact: Artifact) -> None:
+    found = _describe(folder / _checked_name(artifact.file))
+    if found.version != artifact.version:
+        raise VersionError(
+            f"{folder / artifact.file} is of version {found.version!r}, bundle {manifest.version!r} needs "
+            f"{artifact.version!r}: artifacts of two versions cannot be mixed; restore the file or train again"
+        )
+    if found != artifact:
+        raise ArtifactError(
+            f"{folder / artifact.file} is damaged: its {found.size} bytes have digest {found.digest}, "
+            f"expected {artifact.size} with {artifact.digest}; restore the file or train again"
+        )
+
+
+def _clips_of(config: Mapping[str, Any]) -> ClipConfig | None:
+    return clip_config_of(config["clips"]) if config.get("clips") else None
+
+
+def _version_in(path: Path) -> str:
+    if path.suffix == ".onnx":
+        return load_ears(path).version
+    with safe_open(path, framework="numpy") as file:
+        return str((file.metadata() or {}).get("version", ""))
+
+
 def _describe(path: Path) -> Artifact:
     try:
-        with safe_open(path, framework="numpy") as file:
-            version = (file.metadata() or {}).get("version", "")
+        version = _version_in(path)
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
         return Artifact(path.name, version, path.stat().st_size, digest)

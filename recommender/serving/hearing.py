@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from recommender.errors import AudioError, ConfigError, ModelError
+from recommender.errors import ArtifactError, AudioError, ModelError
 
 if TYPE_CHECKING:
-    from recommender.audio.clips import ClipConfig
-    from recommender.models.cnn import SpectrogramCNN
+    from recommender.models.ears import Ears
+    from recommender.serving.bundle import Bundle
 
 log = logging.getLogger(__name__)
 AT_ONCE = 2
@@ -51,28 +50,24 @@ class Hearing:
 
     Parameters
     ----------
-    cnn_path : Path or None
-    version : str or None
-        That the file must have.
-    config : mapping
-        The bundle's config; its ``clips`` section says which seconds are heard.
+    bundle : Bundle
     """
 
-    def __init__(self, cnn_path: Path | None, version: str | None, config: Mapping[str, Any]) -> None:
-        self._cnn_path, self._version, self._config = cnn_path, version, config
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
         self._lock = threading.Lock()
         self._turns = threading.BoundedSemaphore(AT_ONCE)
-        self._loaded: tuple[SpectrogramCNN, ClipConfig] | None = None
+        self._ears: Ears | None = None
 
     @property
     def possible(self) -> bool:
         """Whether the bundle has an audio model."""
-        return self._cnn_path is not None
+        return self._bundle.cnn_version is not None
 
     @property
     def ready(self) -> bool:
         """Whether the audio model is in memory."""
-        return self._loaded is not None
+        return self._ears is not None
 
     def warm(self) -> threading.Thread:
         """Load the audio model in the background; what fails is logged here and raised again by `hear`."""
@@ -90,68 +85,48 @@ class Hearing:
         AudioError
             If the file holds no usable audio.
         """
-        from recommender.audio.clips import read_clips
-        from recommender.models.embed import embed_track
-
         with self._turns:
-            model, config = self._load()
-            clips = read_clips(path, config)
-            vector, clip_vectors = embed_track(model, clips)
-        return Heard(vector, clip_vectors, clips.starts_s, clips.duration_s, model.version, clips.warnings)
+            return hear(self._load(), path)
 
     def check(self) -> None:
         """Raise ModelError if the bundle has no audio model."""
-        if self._cnn_path is None:
+        if not self.possible:
             raise ModelError(
                 "this bundle has no audio model, so uploads cannot be heard; ingest music with --music, then train"
             )
 
-    def _load(self) -> tuple[SpectrogramCNN, ClipConfig]:
+    def _load(self) -> Ears:
         self.check()
-        assert self._cnn_path is not None
         with self._lock:
-            if self._loaded is None:
-                from recommender.models.embed import load_cnn
-                from recommender.models.trained_cnn import load_trained
-
-                trained = load_trained(self._cnn_path, self._version)
-                self._loaded = load_cnn(trained), clip_config(self._config)
-            return self._loaded
+            if self._ears is None:
+                ears = self._bundle.ears()
+                assert ears is not None
+                self._ears = ears
+            return self._ears
 
     def _warm(self) -> None:
         try:
-            model, config = self._load()
-            self._rehearse(model, config)
-        except (AudioError, ModelError, OSError, ImportError, ValueError):
+            _rehearse(self._load())
+        except (AudioError, ModelError, ArtifactError, OSError, ImportError, ValueError):
             log.exception("the audio model cannot be loaded")
 
-    def _rehearse(self, model: SpectrogramCNN, config: ClipConfig) -> None:
-        """Embed noise once: the first forward pass and the first spectrogram take much longer than the next."""
-        import torch
 
-        from recommender.audio.clips import TrackClips
-        from recommender.audio.mel import log_mel_spectrogram, quantise
-        from recommender.models.embed import embed_track
-
-        noise = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, config.n_samples).astype(np.float32))
-        mels = quantise(log_mel_spectrogram(noise[None], config.mel).numpy())
-        embed_track(model, TrackClips(mels, np.zeros(1, np.float32), config.clip_s, ()))
-
-
-def clip_config(config: Mapping[str, Any]) -> ClipConfig:
-    """Read the ``clips`` section of a bundle's config; the defaults where it has none.
+def hear(ears: Ears, path: Path) -> Heard:
+    """Analyse one file.
 
     Raises
     ------
-    ConfigError
-        If it holds something that this program does not know.
+    AudioError
+        If the file holds no usable audio.
     """
-    from recommender.audio.clips import ClipConfig
-    from recommender.audio.mel import MelConfig
+    from recommender.audio.clips import read_clips
 
-    section = dict(config.get("clips") or {})
-    try:
-        mel = MelConfig(**section.pop("mel", {}))
-        return ClipConfig(**section, mel=mel)
-    except TypeError as error:
-        raise ConfigError(f"the bundle's clip settings are not known to this program: {error}; train again") from error
+    clips = read_clips(path, ears.clip_config)
+    vector, clip_vectors = ears.embed_track(clips)
+    return Heard(vector, clip_vectors, clips.starts_s, clips.duration_s, ears.version, clips.warnings)
+
+
+def _rehearse(ears: Ears) -> None:
+    """Hear noise once: the first forward pass takes longer than the next."""
+    config = ears.clip_config
+    ears.embed(np.random.default_rng(0).integers(0, 255, (1, config.mel.n_mels, config.n_frames), dtype=np.uint8))

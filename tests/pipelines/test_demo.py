@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines import demo, playlists, publish, recommend, train
+from pipelines import demo, embed, playlists, publish, recommend, similar, train
 from pipelines.config import load_settings
 from pipelines.workspace import open_workspace
 from recommender.errors import ArtifactError, ConfigError, DataError, UnknownIdError
@@ -90,14 +90,14 @@ def test_an_unknown_user_is_named(demo_workspace):
 
 def test_similar_takes_a_track_or_a_file(demo_workspace, tmp_path):
     catalog, out = demo_workspace.catalog(), tmp_path / "s.csv"
-    recommend.similar(demo_workspace, catalog.tracks.ids[3], top=4, out=out)
+    similar.run(demo_workspace, catalog.tracks.ids[3], top=4, out=out)
     by_id = pd.read_csv(out)
-    recommend.similar(demo_workspace, catalog.table["path"].iloc[3], top=5, out=out)
+    similar.run(demo_workspace, catalog.table["path"].iloc[3], top=5, out=out)
     by_file = pd.read_csv(out)
     assert by_file["item_id"].iloc[0] == catalog.tracks.ids[3]
     assert list(by_file["item_id"][1:]) == list(by_id["item_id"])
     with pytest.raises(UnknownIdError, match=r"neither a track of .* nor an audio file"):
-        recommend.similar(demo_workspace, "nothing", top=5, out=None)
+        similar.run(demo_workspace, "nothing", top=5, out=None)
 
 
 def test_embed_gives_a_row_a_clip_and_one_a_track(demo_workspace, tmp_path):
@@ -105,7 +105,7 @@ def test_embed_gives_a_row_a_clip_and_one_a_track(demo_workspace, tmp_path):
     bad = tmp_path / "bad.mp3"
     bad.write_bytes(b"no music")
     out = tmp_path / "e.parquet"
-    recommend.embed(demo_workspace, [bad, tmp_path / "gone.mp3", type(bad)(path)], out)
+    embed.run([bad, tmp_path / "gone.mp3", type(bad)(path)], out, demo_workspace)
     rows = pd.read_parquet(out)
     assert list(rows.columns) == ["path", "start_s", "embedding"]
     assert rows["start_s"].isna().sum() == 1

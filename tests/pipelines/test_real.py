@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines import experiment, ingest, recommend, train
+from pipelines import experiment, ingest, recommend, similar, train
 from pipelines.config import load_settings
 from pipelines.workspace import open_workspace
 
@@ -104,7 +104,7 @@ def test_recommend_similar_and_serve(trained, tmp_path, shared_dir):
     ogg = next(path for path in catalog.table["path"] if path.endswith(".ogg"))
     moved = tmp_path / "some file.ogg"
     shutil.copy(ogg, moved)
-    recommend.similar(workspace, str(moved), top=3, out=out)
+    similar.run(workspace, str(moved), top=3, out=out)
     best = pd.read_csv(out)
     assert best["similarity"].iloc[0] > 0.99
     with served(workspace.folder) as client:

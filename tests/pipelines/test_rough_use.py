@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from pipelines import cli, ingest, publish, recommend, train
+from pipelines import cli, embed, ingest, publish, similar, train
 from pipelines.config import Settings
 from pipelines.workspace import Workspace, open_workspace
 from recommender.errors import ArtifactError, DataError
@@ -131,16 +131,16 @@ def test_a_bundle_that_is_not_there_is_answered_with_those_that_are(demo_workspa
 
 
 def test_where_vectors_go_is_asked_before_they_are_made(demo_workspace, tmp_path, monkeypatch):
-    monkeypatch.setattr(recommend, "load_current", lambda workspace: pytest.fail("work was done"))
+    monkeypatch.setattr("pipelines.ears.current_ears", lambda workspace: pytest.fail("work was done"))
     with pytest.raises(DataError, match=r"tables are written as .*'.txt' is none"):
-        recommend.embed(demo_workspace, [tmp_path / "a.wav"], tmp_path / "out.txt")
+        embed.run([tmp_path / "a.wav"], tmp_path / "out.txt", demo_workspace)
 
 
 def test_nothing_that_sounds_alike_is_a_table_without_rows(demo_workspace, tmp_path, monkeypatch):
-    monkeypatch.setattr(recommend, "similar_tracks", lambda *_: [])
+    monkeypatch.setattr(similar, "similar_tracks", lambda *_: [])
     track = demo_workspace.files()["item_id"].iloc[0]
-    recommend.similar(demo_workspace, track, top=3, out=tmp_path / "none.csv")
-    assert (tmp_path / "none.csv").read_text().strip() == ",".join(recommend.SIMILAR_COLUMNS)
+    similar.run(demo_workspace, track, top=3, out=tmp_path / "none.csv")
+    assert (tmp_path / "none.csv").read_text().strip() == ",".join(similar.SIMILAR_COLUMNS)
 
 
 def test_a_second_scan_reads_no_file_again_not_even_broken_ones(tmp_path, music, monkeypatch):

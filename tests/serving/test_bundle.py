@@ -13,6 +13,7 @@ from recommender.errors import ArtifactError, ConfigError, VersionError
 from recommender.serving.app import app_from_environment, create_app
 from recommender.serving.bundle import (
     CNN_FILE,
+    EARS_FILE,
     HYBRID_FILE,
     current_bundle,
     list_bundles,
@@ -31,8 +32,8 @@ def bundles(world: Any, tmp_path: Path) -> Path:
 def test_what_was_written_is_read(bundles: Path) -> None:
     bundle = load_bundle(bundles / "with-ears")
     manifest = bundle.manifest
-    assert (manifest.version, manifest.format, manifest.metrics) == ("with-ears", 1, {"ndcg": 0.5})
-    assert [artifact.file for artifact in manifest.artifacts] == [CNN_FILE, HYBRID_FILE]
+    assert (manifest.version, manifest.format, manifest.metrics) == ("with-ears", 2, {"ndcg": 0.5})
+    assert [artifact.file for artifact in manifest.artifacts] == [CNN_FILE, EARS_FILE, HYBRID_FILE]
     assert bundle.cnn_path == bundles / "with-ears" / CNN_FILE
     assert bundle.model.sound is not None
     assert bundle.cnn_version == bundle.model.sound.version
@@ -42,7 +43,7 @@ def test_what_was_written_is_read(bundles: Path) -> None:
 
 
 def test_nothing_is_pickled(bundles: Path) -> None:
-    assert {path.suffix for path in (bundles / "with-ears").iterdir()} == {".json", ".safetensors"}
+    assert {path.suffix for path in (bundles / "with-ears").iterdir()} == {".json", ".onnx", ".safetensors"}
 
 
 def test_a_bundle_is_not_written_over(bundles: Path) -> None:
@@ -97,7 +98,7 @@ def edit(bundle: Path, **changes: object) -> None:
 
 def test_an_unknown_format_names_both(bundles: Path) -> None:
     edit(bundles / "with-ears", format=99)
-    with pytest.raises(VersionError, match="of format 99, this firstlisten reads format 1"):
+    with pytest.raises(VersionError, match="of format 99, this firstlisten reads format 2 and older"):
         load_bundle(bundles / "with-ears")
     assert [manifest.version for manifest in list_bundles(bundles)] == ["no-ears"]
 
