@@ -135,6 +135,22 @@ def train(
 
 
 @app.command()
+def preflight(
+    workspace: WorkspaceArgument,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="The picture; default: W/preflight.png.")] = None,
+    config: ConfigOption = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same result; overrides the settings.")] = None,
+) -> None:
+    """The checks to pass before a long training: the network, the learning rate, the data."""
+    from pipelines import preflight as job
+    from pipelines.config import load_settings
+    from pipelines.workspace import open_workspace
+
+    opened = open_workspace(workspace)
+    job.run(opened, load_settings(opened.folder, config).seeded(seed), out=out)
+
+
+@app.command()
 def evaluate(
     workspace: WorkspaceArgument,
     seeds: Annotated[int, typer.Option(min=1, help="Splits to average over.")] = 1,

@@ -50,7 +50,7 @@ def plot_methods(
         raise DataError(
             f"the report has no {missing[0]!r} for the task {task!r}; it has {sorted(set(table['metric']))}"
         )
-    figure, axes = _figure(len(metrics), width=5.2, height=1.6 + 0.36 * table["method"].nunique(), share_y=True)
+    figure, axes = new_figure(len(metrics), width=5.2, height=1.6 + 0.36 * table["method"].nunique(), share_y=True)
     order = table[table["metric"] == metrics[-1]].sort_values("mean")["method"].tolist()
     colours = [SUBJECT_COLOUR if m == subject else BOUND_COLOUR if m in BOUNDS else OTHER_COLOUR for m in order]
     for axis, metric in zip(axes, metrics, strict=True):
@@ -71,7 +71,7 @@ def plot_methods(
         f"{report.title}: {task} ({n_users} users, {seeds} {'split' if seeds == 1 else 'splits'})", fontsize=12
     )
     figure.text(0.99, 0.01, "95 % intervals by user bootstrap", ha="right", fontsize=8, color="#475569")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_curve(
@@ -98,7 +98,7 @@ def plot_curve(
     mine = points[(points["curve"] == curve) & points["metric"].isin(metrics)]
     if set(mine["metric"]) != set(metrics):
         raise DataError(f"there are no points of {', '.join(metrics)} on the curve {curve!r}")
-    figure, axes = _figure(len(metrics), width=5.2, height=4.4, share_y=False)
+    figure, axes = new_figure(len(metrics), width=5.2, height=4.4, share_y=False)
     methods = list(dict.fromkeys(mine["method"]))
     others = [method for method in methods if method != subject]
     plays = sorted(set(mine["plays"]))
@@ -125,7 +125,7 @@ def plot_curve(
     )
     figure.suptitle(f"First plays of new {curve} ({int(mine['n_users'].max())} users)", fontsize=12)
     figure.text(0.99, 0.01, "bands: 95 % intervals by user bootstrap", ha="right", fontsize=8, color="#475569")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def training_curves(history: Sequence[dict[str, Any]], path: Path) -> None:
@@ -151,7 +151,7 @@ def training_curves(history: Sequence[dict[str, Any]], path: Path) -> None:
             panels.setdefault(quantity, []).append((side, name))
     if not panels:
         raise DataError("the training history holds no numbers to draw; train at least one epoch")
-    figure, axes = _figure(len(panels), width=4.2, height=3.2, share_y=False)
+    figure, axes = new_figure(len(panels), width=4.2, height=3.2, share_y=False)
     for axis, (quantity, series) in zip(axes, panels.items(), strict=True):
         for number, (side, name) in enumerate(series):
             points = [
@@ -167,7 +167,7 @@ def training_curves(history: Sequence[dict[str, Any]], path: Path) -> None:
         axis.grid(visible=True, color="#e2e8f0", linewidth=0.8)
         if len(series) > 1 or series[0][0]:
             axis.legend(frameon=False, fontsize=9)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _quantity(name: str) -> tuple[str, str]:
@@ -191,7 +191,8 @@ def _metric_label(metric: str) -> str:
     return f"{ {'ndcg': 'NDCG', 'mrr': 'MRR'}.get(name, name.capitalize()) }@{k}"
 
 
-def _figure(panels: int, *, width: float, height: float, share_y: bool) -> tuple[Any, Any]:
+def new_figure(panels: int, *, width: float, height: float, share_y: bool) -> tuple[Any, Any]:
+    """Return a figure and its first `panels` axes, up to three in a row; `width` and `height` are a panel's inches."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -215,7 +216,8 @@ def _figure(panels: int, *, width: float, height: float, share_y: bool) -> tuple
     return figure, axes.ravel()[:panels]
 
 
-def _save(figure: Any, path: Path) -> None:
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a figure, whole or not at all, and close it."""
     import matplotlib.pyplot as plt
 
     try:
