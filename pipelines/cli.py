@@ -151,6 +151,28 @@ def preflight(
 
 
 @app.command()
+def audit(
+    workspace: WorkspaceArgument,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Classes that files must not give away: item_id, label.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write audit.json and audit.png.")] = None,
+    files: Annotated[int, typer.Option(min=12, help="Files that are read at full rate.")] = 300,
+    changed: Annotated[int, typer.Option(min=4, help="Files of which clips are changed and heard again.")] = 32,
+    seed: SeedOption = 0,
+    config: ConfigOption = None,
+) -> None:
+    """Find shortcuts: whether the model hears the music, or how the files were made."""
+    from pipelines import audit as job
+    from pipelines.config import load_settings
+    from pipelines.workspace import open_workspace
+
+    opened = open_workspace(workspace)
+    settings = load_settings(opened.folder, config)
+    job.run(opened, settings, labels=labels, out=out, files=files, changed=changed, seed=seed)
+
+
+@app.command()
 def evaluate(
     workspace: WorkspaceArgument,
     seeds: Annotated[int, typer.Option(min=1, help="Splits to average over.")] = 1,

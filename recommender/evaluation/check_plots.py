@@ -11,9 +11,12 @@ from recommender.data.checks import SILENT
 from recommender.evaluation.plots import OTHER_COLOUR, SERIES_COLOURS, SUBJECT_COLOUR, new_figure, save_figure
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from recommender.data.checks import Check
+    from recommender.evaluation.association import Separation
+    from recommender.evaluation.audit_hearing import Heard
+    from recommender.evaluation.audit_retrieval import Retrieval
     from recommender.models.cnn_config import TrainCnnConfig
     from recommender.models.preflight import NetworkReport
 
@@ -42,6 +45,59 @@ def plot_preflight(report: NetworkReport, config: TrainCnnConfig, checks: Sequen
     bad = [f"{check.name}: {check.verdict}" for check in checks if check.verdict not in SILENT]
     figure.suptitle("Preflight: " + ("; ".join(bad[:4]) if bad else "all in order"), fontsize=12)
     save_figure(figure, path)
+
+
+def plot_audit(
+    separations: Sequence[Separation], heard: Mapping[str, Heard], retrieval: Retrieval | None, path: Path
+) -> None:
+    """Draw which tell-tales separate which tracks, what the network hears of changes, and what finds new tracks.
+
+    Parameters
+    ----------
+    separations : sequence of Separation
+    heard : mapping of version to Heard
+    retrieval : Retrieval or None
+    path : Path
+        A .png or .svg, written whole or not at all.
+    """
+    figure, axes = new_figure(3, width=5.4, height=5.2, share_y=False)
+    best = [[one for one in separations if one.label == label][:4] for label in _labels(separations)]
+    rows = [one for each in best for one in each]
+    colours = [SUBJECT_COLOUR if one.is_found else LIMIT_COLOUR for one in rows]
+    places = np.arange(len(rows))
+    axes[0].barh(places, [abs(one.auc - 0.5) + 0.5 for one in rows], color=colours, height=0.66)
+    axes[0].set_yticks(places, [f"{one.label.rstrip('*')}: {one.feature}" for one in rows], fontsize=7.5)
+    axes[0].set_xlim(0.5, 1)
+    axes[0].invert_yaxis()
+    axes[0].set_xlabel("AUC, either way; coloured: found")
+    _finish(axes[0], "tell-tales in the files")
+
+    names = list(heard)
+    places = np.arange(len(names))
+    aucs = np.array([heard[name].auc for name in names])
+    spread = np.abs([[one.auc - one.low, one.high - one.auc] for one in heard.values()]).T.reshape(2, -1)
+    axes[1].barh(places - 0.2, aucs, 0.36, xerr=spread, color=SUBJECT_COLOUR, label="told by a probe (AUC)")
+    axes[1].barh(places + 0.2, [heard[n].stay for n in names], 0.36, color=SERIES_COLOURS[0], label="nearest that stay")
+    axes[1].set_yticks(places, names)
+    axes[1].invert_yaxis()
+    axes[1].axvline(0.5, color=LIMIT_COLOUR, linestyle="--")
+    axes[1].set_xlim(0, 1.02)
+    axes[1].legend(frameon=False, fontsize=8, loc="lower left")
+    _finish(axes[1], "what the network hears of a change")
+
+    if retrieval is not None:
+        names = list(retrieval.worth)
+        means = [retrieval.worth[name].mean for name in names]
+        ends = [(one.mean - one.low, one.high - one.mean) for one in retrieval.worth.values()]
+        axes[2].barh(names, means, xerr=np.array(ends).T, color=OTHER_COLOUR, height=0.6, error_kw={"capsize": 2.5})
+        axes[2].invert_yaxis()
+        axes[2].set_xlabel("NDCG@10, 95 % intervals over users")
+    _finish(axes[2], "what finds new tracks")
+    save_figure(figure, path)
+
+
+def _labels(separations: Sequence[Separation]) -> list[str]:
+    return list(dict.fromkeys(one.label for one in separations))
 
 
 def _draw_overfit(axis: Any, report: NetworkReport) -> None:

@@ -162,12 +162,12 @@ def versions_of(stereo: Waveform, n_samples: int) -> Waveform:
     ndarray, shape (len(VERSIONS), n_samples), float32
         In the order of `VERSIONS`, mono at `HEARD_HZ`.
     """
-    mono = _to_heard(stereo.mean(axis=0))
+    mono = to_heard(stereo.mean(axis=0))
     changed = [
         mono,
-        _to_heard(through_codec(stereo, FILE_HZ, "libmp3lame", 64000).mean(axis=0)),
+        to_heard(through_codec(stereo, FILE_HZ, "libmp3lame", 64000).mean(axis=0)),
         gain(mono, -6.0),
-        _to_heard(low_pass(stereo.mean(axis=0), FILE_HZ, 11000.0)),
+        to_heard(low_pass(stereo.mean(axis=0), FILE_HZ, 11000.0)),
         change_tempo(mono, HEARD_HZ, 1.04),
         change_tempo(mono, HEARD_HZ, 0.96),
         change_pitch(mono, HEARD_HZ, 1.0),
@@ -284,6 +284,7 @@ def decode_stereo(path: Path, starts_s: Sequence[float], window_s: float) -> lis
     return windows
 
 
-def _to_heard(mono: Waveform) -> Waveform:
+def to_heard(mono: Waveform) -> Waveform:
+    """Return a waveform at `FILE_HZ` at `HEARD_HZ`."""
     heard: Waveform = resample_poly(mono, 1, FILE_HZ // HEARD_HZ).astype(np.float32)
     return heard
