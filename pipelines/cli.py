@@ -358,12 +358,12 @@ def compare_experiments(
 @app.command()
 def export(
     workspace: WorkspaceArgument,
-    what: Annotated[str, typer.Argument(metavar="embeddings|factors")],
+    what: Annotated[str, typer.Argument(metavar="embeddings|factors|signature")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Write .parquet, .csv or .jsonl.")],
 ) -> None:
-    """The current bundle's embeddings or factors, for other tools."""
-    if what not in ("embeddings", "factors"):
-        raise typer.BadParameter(f"cannot export {what!r}; there are embeddings and factors")
+    """The current bundle's embeddings, factors or signatures (tempo, key, loudness and so on), for other tools."""
+    if what not in ("embeddings", "factors", "signature"):
+        raise typer.BadParameter(f"cannot export {what!r}; there are embeddings, factors and signature")
     from pipelines import publish as job
     from pipelines.workspace import open_workspace
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from pipelines import console
 from pipelines.workspace import Workspace
+from recommender.audio.signatures import Signatures, to_json
 from recommender.data.tables import write_table
 from recommender.errors import ArtifactError, DataError
 from recommender.serving.bundle import Manifest, current_bundle, list_bundles, load_bundle, use_bundle
@@ -16,14 +18,15 @@ TOLERATED_LOSS = 0.05
 
 
 def export(workspace: Workspace, what: str, out: Path) -> None:
-    """Write the current bundle's embeddings (item_id, embedding) or factors (kind, id, factors).
+    """Write the current bundle's embeddings (item_id, embedding), factors (kind, id, factors) or signatures.
 
     Raises
     ------
     DataError
         If the bundle has none.
     """
-    model = load_bundle(current_bundle(workspace.bundles)).model
+    bundle = load_bundle(current_bundle(workspace.bundles))
+    model = bundle.model
     ids = model.catalog.tracks.ids
     if what == "embeddings":
         if model.sound is None:
@@ -32,6 +35,8 @@ def export(workspace: Workspace, what: str, out: Path) -> None:
         frame = pd.DataFrame(
             {"item_id": [ids[row] for row in heard], "embedding": [model.sound.vectors[row].tolist() for row in heard]}
         )
+    elif what == "signature":
+        frame = _signature_table(workspace, ids, bundle.signatures)
     else:
         if model.factors is None:
             raise DataError(
@@ -47,6 +52,14 @@ def export(workspace: Workspace, what: str, out: Path) -> None:
         )
     write_table(out, frame)
     console.out.print(f"{out}: {len(frame)} rows", markup=False)
+
+
+def _signature_table(workspace: Workspace, ids: Sequence[str], signatures: Signatures | None) -> pd.DataFrame:
+    if signatures is None:
+        raise DataError(f"{workspace.folder}: the current bundle has no signatures; ingest --music, then train")
+    found = [(track, one) for row, track in enumerate(ids) if (one := signatures.row(row)) is not None]
+    rows = [{"item_id": track, "key": one.key, "camelot": one.camelot, **to_json(one)} for track, one in found]
+    return pd.DataFrame(rows)
 
 
 def show(workspace: Workspace) -> None:

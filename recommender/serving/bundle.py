@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
+from recommender.audio.signatures import Signatures, load_signatures, save_signatures
 from recommender.data.storage import atomic_path, read_json, write_json
 from recommender.errors import ArtifactError, VersionError
 from recommender.ranking.ranker import HybridModel, load_hybrid, save_hybrid
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 BUNDLE_FORMAT = 1
 HYBRID_FILE = "hybrid.safetensors"
 CNN_FILE = "cnn.safetensors"
+SIGNATURES_FILE = "signatures.safetensors"
 PACKAGES = ("firstlisten", "numpy", "scipy", "pandas", "torch", "implicit", "av", "safetensors")
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
 
@@ -84,12 +86,15 @@ class Bundle:
     cnn_path : Path or None
         The audio model, loaded where it is needed; None where the embeddings came from elsewhere or there are none.
     cnn_version : str or None
+    signatures : Signatures or None
+        In the rows of the model's catalog; None where nothing was analysed.
     """
 
     manifest: Manifest
     model: HybridModel
     cnn_path: Path | None
     cnn_version: str | None
+    signatures: Signatures | None = None
 
 
 def new_version(data_digest: str) -> str:
@@ -105,6 +110,7 @@ def write_bundle(
     config: Mapping[str, Any],
     data_digest: str,
     metrics: Mapping[str, Any],
+    signatures: Signatures | None = None,
 ) -> Manifest:
     """Write a bundle, whole or not at all: into a folder beside `folder`, which is then renamed.
 
@@ -118,6 +124,8 @@ def write_bundle(
     config, metrics : mapping
         JSON values.
     data_digest : str
+    signatures : Signatures, optional
+        In the rows of the model's catalog.
 
     Returns
     -------
@@ -139,6 +147,8 @@ def write_bundle(
     part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
     try:
         save_hybrid(part / HYBRID_FILE, model, version)
+        if signatures is not None:
+            save_signatures(part / SIGNATURES_FILE, signatures, version)
         if trained is not None:
             from recommender.models.trained_cnn import save_cnn
 
@@ -224,7 +234,10 @@ def load_bundle(folder: Path) -> Bundle:
     cnn_version = versions.get(CNN_FILE)
     if cnn_version is not None and model.sound is not None and model.sound.version != cnn_version:
         raise VersionError(_unlike_cnn(folder, cnn_version, model.sound.version))
-    return Bundle(manifest, model, folder / CNN_FILE if cnn_version is not None else None, cnn_version)
+    signatures = None
+    if SIGNATURES_FILE in versions:
+        signatures = load_signatures(folder / SIGNATURES_FILE, manifest.version, len(model.catalog))
+    return Bundle(manifest, model, folder / CNN_FILE if cnn_version is not None else None, cnn_version, signatures)
 
 
 def current_bundle(bundles_dir: Path) -> Path:

@@ -16,6 +16,7 @@ from recommender.errors import AudioError, ConfigError, ModelError
 
 if TYPE_CHECKING:
     from recommender.audio.clips import ClipConfig
+    from recommender.audio.signatures import Signature
     from recommender.models.cnn import SpectrogramCNN
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ class Heard:
     version : str
         Of the audio model.
     warnings : tuple of str
+    signature : Signature or None
     """
 
     vector: npt.NDArray[np.float32]
@@ -44,6 +46,7 @@ class Heard:
     duration_s: float
     version: str
     warnings: tuple[str, ...]
+    signature: Signature | None = None
 
 
 class Hearing:
@@ -97,7 +100,9 @@ class Hearing:
             model, config = self._load()
             clips = read_clips(path, config)
             vector, clip_vectors = embed_track(model, clips)
-        return Heard(vector, clip_vectors, clips.starts_s, clips.duration_s, model.version, clips.warnings)
+        return Heard(
+            vector, clip_vectors, clips.starts_s, clips.duration_s, model.version, clips.warnings, clips.signature
+        )
 
     def check(self) -> None:
         """Raise ModelError if the bundle has no audio model."""

@@ -14,6 +14,7 @@ from recommender.serving.app import app_from_environment, create_app
 from recommender.serving.bundle import (
     CNN_FILE,
     HYBRID_FILE,
+    SIGNATURES_FILE,
     current_bundle,
     list_bundles,
     load_bundle,
@@ -32,11 +33,14 @@ def test_what_was_written_is_read(bundles: Path) -> None:
     bundle = load_bundle(bundles / "with-ears")
     manifest = bundle.manifest
     assert (manifest.version, manifest.format, manifest.metrics) == ("with-ears", 1, {"ndcg": 0.5})
-    assert [artifact.file for artifact in manifest.artifacts] == [CNN_FILE, HYBRID_FILE]
+    assert [artifact.file for artifact in manifest.artifacts] == [CNN_FILE, HYBRID_FILE, SIGNATURES_FILE]
     assert bundle.cnn_path == bundles / "with-ears" / CNN_FILE
     assert bundle.model.sound is not None
     assert bundle.cnn_version == bundle.model.sound.version
+    assert bundle.signatures is not None
+    assert bundle.signatures.known.tolist() == bundle.model.has_vector.tolist()
     assert load_bundle(bundles / "no-ears").cnn_path is None
+    assert load_bundle(bundles / "no-ears").signatures is None
     assert {manifest.version for manifest in list_bundles(bundles)} == {"no-ears", "with-ears"}
     assert manifest.packages["numpy"] == np.__version__
 
