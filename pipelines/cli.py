@@ -396,13 +396,13 @@ def compare_experiments(
 @app.command()
 def export(
     workspace: WorkspaceArgument,
-    what: Annotated[str, typer.Argument(metavar="embeddings|factors|onnx")],
+    what: Annotated[str, typer.Argument(metavar="embeddings|factors|signature|onnx")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Tables: .parquet, .csv or .jsonl; the network: .onnx.")],
     bundle: Annotated[str | None, typer.Option(metavar="VERSION", help="Of this bundle; default: current.")] = None,
 ) -> None:
-    """A bundle's embeddings, factors or network, for other tools."""
-    if what not in ("embeddings", "factors", "onnx"):
-        raise typer.BadParameter(f"cannot export {what!r}; there are embeddings, factors and onnx")
+    """A bundle's embeddings, factors, signatures (tempo, key, loudness and so on) or network, for other tools."""
+    if what not in ("embeddings", "factors", "signature", "onnx"):
+        raise typer.BadParameter(f"cannot export {what!r}; there are embeddings, factors, signature and onnx")
     from pipelines import publish as job
     from pipelines.workspace import open_workspace
 

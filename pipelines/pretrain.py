@@ -11,7 +11,7 @@ of which only the sound is used, no tag and no file name. A GPU is used where th
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,10 +20,12 @@ import numpy as np
 import numpy.typing as npt
 
 from recommender.audio.changes import through_codec
+from recommender.audio.decode import open_audio
 from recommender.audio.mel import MelConfig, log_mel_spectrogram, quantise
 from recommender.data.progress import Progress, silent
 from recommender.data.storage import Array, load_arrays, save_arrays
 from recommender.errors import AudioError, DataError, FirstListenError
+from recommender.evaluation.hearing_tracks import FILE_HZ, to_heard
 from recommender.synthetic.corpus.patches import FAMILIES
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from recommender.models.trained_cnn import TrainedCnn
 
 CODECS = (("libmp3lame", 32_000, 96_000), ("aac", 32_000, 64_000), ("libopus", 24_000, 64_000))
-"""Encoders, and the bit rates that are drawn from, of mono at 22.05 kHz."""
+"""Encoders, and the bit rates that are drawn from, of mono: at 22.05 kHz for rendered music, at 44.1 for recordings."""
 
 CODEC_EVERY = 4
 """One rendered clip in so many is also heard through a codec; encoding is slower than all else. Recordings all are."""
@@ -69,36 +71,31 @@ def hear_corpus(folder: Path, mel: MelConfig, progress: Progress = silent) -> tu
     return shards, corpus.truth
 
 
-def hear_recordings(folders: Sequence[Path], mel: MelConfig, progress: Progress = silent) -> Iterator[dict[str, Array]]:
-    """Yield the spectrograms of each recording in some folders; what cannot be read is left out.
+def hear_recordings(folder: Path, mel: MelConfig, progress: Progress = silent) -> list[dict[str, Array]]:
+    """Return the spectrograms of each recording in a folder; what cannot be read is left out.
 
     Raises
     ------
     DataError
-        If a folder holds no recording that can be read.
+        If the folder holds no recording that can be read.
     """
-    from recommender.audio.decode import open_audio
-
-    for folder in folders:
-        paths = sorted(path for path in folder.rglob("*") if path.is_file())
-        n_heard = 0
-        for number, path in enumerate(paths):
-            progress(number, len(paths))
-            try:
-                with open_audio(path) as audio:
-                    starts = _starts(audio.info.duration_s)
-                    waveforms, _ = audio.decode_windows(starts, CLIP_S, mel.sample_rate_hz)
-            except AudioError:
-                continue
-            whole = [sound for sound in waveforms if len(sound) == round(CLIP_S * mel.sample_rate_hz) and sound.any()]
-            if len(whole) < 2:
-                continue
-            sound = np.stack(whole)
-            changed = _through_codecs(sound, mel.sample_rate_hz, np.random.default_rng([2, number]))
-            n_heard += 1
-            yield {"mels": _spectrograms(sound, mel), "changed": _spectrograms(changed, mel)}
-        if not n_heard:
-            raise DataError(f"{folder} holds no recording of {CLIP_S + STEP_S:g} s or more; give another --music folder")
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    heard = []
+    for number, path in enumerate(paths):
+        progress(number, len(paths))
+        try:
+            with open_audio(path) as audio:
+                sound = audio.decode_windows(_starts(audio.info.duration_s), CLIP_S, FILE_HZ)[0]
+        except AudioError:
+            continue
+        whole = [clip for clip in sound if len(clip) == round(CLIP_S * FILE_HZ) and clip.any()]
+        if len(whole) >= 2:
+            changed = _through_codecs(np.stack(whole), FILE_HZ, np.random.default_rng([2, number]))
+            kinds = {"mels": whole, "changed": changed}
+            heard.append({kind: _spectrograms(np.stack([to_heard(clip) for clip in clips]), mel) for kind, clips in kinds.items()})
+    if not heard:
+        raise DataError(f"{folder} holds no recording of {CLIP_S + STEP_S:g} s or more; give another --music folder")
+    return heard
 
 
 def gather(shards: Sequence[dict[str, Array]], truth: pd.DataFrame, recordings: Sequence[dict[str, Array]]) -> Lessons:
@@ -141,7 +138,7 @@ def run(
     from recommender.models.pretrain import pretrain
 
     shards, truth = hear_corpus(folder, config.cnn.mel)
-    recordings = list(hear_recordings(music, config.cnn.mel))
+    recordings = [one for each in music for one in hear_recordings(each, config.cnn.mel)]
     return pretrain(gather(shards, truth, recordings), config, folder / "pretraining.safetensors", progress)
 
 
@@ -165,9 +162,9 @@ def _through_codecs(sound: npt.NDArray[np.float32], sample_rate_hz: int, rng: np
 
 
 def _starts(duration_s: float) -> list[float]:
-    count = int((duration_s - CLIP_S) // STEP_S) + 1
     if not duration_s >= CLIP_S + STEP_S:
         return [0.0]
+    count = int((duration_s - CLIP_S) // STEP_S) + 1
     return [float(start) for start in np.linspace(0, duration_s - CLIP_S, min(count, MAX_CLIPS))]
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from recommender.errors import DataError
 
 if TYPE_CHECKING:
     from recommender.audio.clips import ClipConfig, Clips
+    from recommender.audio.signatures import Signature
     from recommender.models.cnn_config import TrainCnnConfig
     from recommender.models.trained_cnn import TrainedCnn
     from recommender.ranking.model import RankerConfig
@@ -46,12 +48,15 @@ class Library:
         Supplied ones; they are used instead of audio.
     clips : Clips or None
         Of the tracks that were analysed; None without audio or with supplied embeddings.
+    signatures : mapping of track id to Signature
+        Of the tracks that were analysed.
     """
 
     catalog: Catalog
     interactions: Interactions
     embeddings: Embeddings | None
     clips: Clips | None
+    signatures: Mapping[str, Signature] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -114,20 +119,21 @@ def read_library(workspace: Workspace, clip_config: ClipConfig) -> Library:
         raise DataError(f"{workspace.folder} holds no tracks; fill it with: firstlisten ingest {workspace.folder} ...")
     interactions = workspace.interactions(catalog)
     embeddings = workspace.supplied_embeddings()
-    clips = None
-    if embeddings is None and workspace.clips.is_dir():
+    clips, signatures = None, {}
+    if workspace.clips.is_dir():
         files = workspace.files()
         store = ClipStore(workspace.clips, clip_config)
         analysed = files["content_hash"].isin(store.keys())
         keys = dict(zip(files["item_id"][analysed], files["content_hash"][analysed], strict=True))
-        if len(keys) >= MIN_HEARD_TRACKS:
+        signatures = store.signatures(keys)
+        if embeddings is None and len(keys) >= MIN_HEARD_TRACKS:
             clips = store.load(keys)
     if not len(interactions) and embeddings is None and clips is None:
         raise DataError(
             f"{workspace.folder} holds {len(catalog)} tracks but no plays of them and nothing to hear "
             f"(at least {MIN_HEARD_TRACKS} analysed tracks); ingest --interactions, --music or --embeddings"
         )
-    return Library(catalog, interactions, embeddings, clips)
+    return Library(catalog, interactions, embeddings, clips, signatures)
 
 
 def network_to_start_from(config: TrainCnnConfig) -> TrainedCnn | None:
@@ -246,6 +252,7 @@ def run(workspace: Workspace, settings: Settings, *, workers: int | None = None)
 
 
 def _fit(workspace: Workspace, library: Library, settings: Settings) -> Manifest:
+    from recommender.audio.signatures import Signatures
     from recommender.ranking.ranker import fit_hybrid
     from recommender.serving.bundle import list_bundles, new_version, use_bundle, write_bundle
 
@@ -270,6 +277,7 @@ def _fit(workspace: Workspace, library: Library, settings: Settings) -> Manifest
         config=settings.model_dump(mode="json"),
         data_digest=digest,
         metrics=metrics,
+        signatures=Signatures.in_rows(model.catalog.tracks, library.signatures) if library.signatures else None,
     )
     if trained is not None:
         since = f" from {trained.started_from}" if trained.started_from else ""

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
 from recommender.audio.clips import ClipConfig, Clips, TrackClips
+from recommender.audio.signatures import Signature, from_json, to_json
 from recommender.data.storage import read_json, save_arrays, write_json
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import ArtifactError, DataError
@@ -34,6 +35,7 @@ class _Place:
     count: int
     duration_s: float
     warnings: tuple[str, ...]
+    signature: Signature | None
 
 
 class ClipStore:
@@ -73,6 +75,17 @@ class ClipStore:
         """Return what could not be decoded of stored files, by content digest; only files with warnings."""
         return {key: place.warnings for key, place in self._index().items() if place.warnings}
 
+    def signatures(self, keys: Mapping[str, str]) -> dict[str, Signature]:
+        """Return the signatures of tracks, by track id; those without one are left out.
+
+        Parameters
+        ----------
+        keys : mapping of track id to content digest
+        """
+        index = self._index()
+        found = ((track, index[key].signature) for track, key in keys.items() if key in index)
+        return {track: signature for track, signature in found if signature is not None}
+
     def append(self, tracks: Sequence[tuple[str, TrackClips]]) -> None:
         """Write one shard of tracks; a key that is stored already is replaced.
 
@@ -95,7 +108,13 @@ class ClipStore:
             if clips.mels.shape[1:] != shape or not len(clips.mels) == len(clips.starts_s) > 0:
                 raise DataError(f"clips of {key} have shape {clips.mels.shape}, expected (at least 1, {shape})")
         rows = [
-            {"key": key, "count": len(clips.mels), "duration_s": clips.duration_s, "warnings": list(clips.warnings)}
+            {
+                "key": key,
+                "count": len(clips.mels),
+                "duration_s": clips.duration_s,
+                "warnings": list(clips.warnings),
+                "signature": None if clips.signature is None else to_json(clips.signature),
+            }
             for key, clips in tracks
         ]
         arrays = {
@@ -129,7 +148,7 @@ class ClipStore:
         (place,) = self._places_of([key])
         with _opened(place.shard) as shard:
             mels, starts_s = _rows(shard, place)
-        return TrackClips(mels, starts_s, place.duration_s, place.warnings)
+        return TrackClips(mels, starts_s, place.duration_s, place.warnings, place.signature)
 
     def load(self, keys: Mapping[str, str]) -> Clips:
         """Read the clips of many tracks into one table.
@@ -193,7 +212,9 @@ class ClipStore:
             tracks = json.loads(header["metadata"])["tracks"]
         first = 0
         for track in tracks:
-            place = _Place(path, first, track["count"], track["duration_s"], tuple(track["warnings"]))
+            told = track.get("signature")
+            signature = None if told is None else from_json(told)
+            place = _Place(path, first, track["count"], track["duration_s"], tuple(track["warnings"]), signature)
             first += place.count
             yield track["key"], place
 

@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from recommender.audio.decode import AudioFile, open_audio
+from recommender.audio.descriptors import describe
 from recommender.audio.mel import MelConfig, log_mel_spectrogram, quantise
+from recommender.audio.signatures import Signature
 from recommender.audio.stretch import Waveform
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import AudioError, ConfigError, DataError
@@ -77,12 +79,15 @@ class TrackClips:
         Of the file: by its headers, or measured where they are wrong.
     warnings : tuple of str
         What could not be decoded.
+    signature : Signature or None
+        None where the clips were stored before there were signatures.
     """
 
     mels: npt.NDArray[np.uint8]
     starts_s: npt.NDArray[np.float32]
     duration_s: float
     warnings: tuple[str, ...]
+    signature: Signature | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +147,7 @@ def clip_starts(duration_s: float, config: ClipConfig) -> list[float]:
 
 
 def read_clips(path: Path, config: ClipConfig) -> TrackClips:
-    """Decode a file's clips and compute their spectrograms.
+    """Decode a file's clips and compute their spectrograms and signature.
 
     Clips that are silent are left out, as are those of which less than half can be decoded, where others remain. What
     is shorter than `clip_s` is made whole by repeating it.
@@ -181,7 +186,8 @@ def read_clips(path: Path, config: ClipConfig) -> TrackClips:
     clips = np.stack([np.resize(waveforms[index], config.n_samples) for index in loud])
     mels = quantise(log_mel_spectrogram(clips, config.mel))
     starts = np.array([starts_s[kept[index]] for index in loud], dtype=np.float32)
-    return TrackClips(mels, starts, duration_s, warnings + problems)
+    signature = describe([waveforms[index] for index in loud], config.mel.sample_rate_hz)
+    return TrackClips(mels, starts, duration_s, warnings + problems, signature)
 
 
 def _heard(

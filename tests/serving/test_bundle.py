@@ -15,6 +15,7 @@ from recommender.serving.bundle import (
     CNN_FILE,
     EARS_FILE,
     HYBRID_FILE,
+    SIGNATURES_FILE,
     bundle_ears,
     current_bundle,
     list_bundles,
@@ -34,11 +35,14 @@ def test_what_was_written_is_read(bundles: Path) -> None:
     bundle = load_bundle(bundles / "with-ears")
     manifest = bundle.manifest
     assert (manifest.version, manifest.format, manifest.metrics) == ("with-ears", 2, {"ndcg": 0.5})
-    assert [artifact.file for artifact in manifest.artifacts] == [CNN_FILE, EARS_FILE, HYBRID_FILE]
+    assert [artifact.file for artifact in manifest.artifacts] == [CNN_FILE, EARS_FILE, HYBRID_FILE, SIGNATURES_FILE]
     assert bundle.cnn_path == bundles / "with-ears" / CNN_FILE
     assert bundle.model.sound is not None
     assert bundle.cnn_version == bundle.model.sound.version
+    assert bundle.signatures is not None
+    assert bundle.signatures.known.tolist() == bundle.model.has_vector.tolist()
     assert load_bundle(bundles / "no-ears").cnn_path is None
+    assert load_bundle(bundles / "no-ears").signatures is None
     assert {manifest.version for manifest in list_bundles(bundles)} == {"no-ears", "with-ears"}
     assert manifest.packages["numpy"] == np.__version__
 

@@ -113,6 +113,7 @@ def test_tracks_can_be_ordered(client: httpx.Client) -> None:
 
 def test_a_track_shows_what_is_known(client: httpx.Client) -> None:
     track = get(client, "/v1/tracks/low7")["track"]
+    signature = track.pop("signature")
     assert track == {
         "id": "low7",
         "title": "Low Tide 7",
@@ -125,7 +126,14 @@ def test_a_track_shows_what_is_known(client: httpx.Client) -> None:
         "heard_by_model": True,
         "uploaded": False,
     }
+    assert signature["camelot"][-1] == {"major": "B", "minor": "A"}[signature["key"].split()[1]]
+    assert 40 <= signature["tempo_bpm"] <= 240
+    assert -30 < signature["loudness_lufs"] < -5
+    high = get(client, "/v1/tracks/high6")["track"]["signature"]
+    assert high["brightness_hz"] > signature["brightness_hz"]
+    assert all(0 <= value <= 1 for name, value in signature.items() if name.endswith("_confidence"))
     odd = get(client, f"/v1/tracks/{quote(NO_FILE, safe='')}")["track"]
+    assert odd["signature"] is None
     assert (odd["artist"], odd["duration_s"], odd["playable"], odd["heard_by_model"]) == ("فيروز", None, False, False)
 
 
