@@ -30,7 +30,7 @@ CLIPS = ClipConfig(clip_s=1.5, max_clips=2, mel=MelConfig(n_mels=24))
 
 
 def untrained(seed: int = 0, mel: MelConfig = CLIPS.mel) -> TrainedCnn:
-    shape = CnnConfig(mel=mel, dim=12, pitch_channels=3, channels=8)
+    shape = CnnConfig(mel=mel, dim=12, pitch_channels=3, channels=8, events=8)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = SpectrogramCNN(shape)

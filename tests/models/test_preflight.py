@@ -18,7 +18,7 @@ from recommender.models.preflight_verdicts import judge_network
 
 N_MELS, N_TRACKS, N_TIMBRES = 24, 32, 4
 SMALL = TrainCnnConfig(
-    cnn=CnnConfig(mel=MelConfig(n_mels=N_MELS), dim=16, pitch_channels=4, channels=16),
+    cnn=CnnConfig(mel=MelConfig(n_mels=N_MELS), dim=16, pitch_channels=4, channels=16, events=16),
     batch_tracks=8,
     crop_frames=24,
     learning_rate=3e-3,
@@ -147,7 +147,7 @@ class Faint(torch.autograd.Function):
 
 def test_vanishing_gradients_are_found(clips):
     vanishing = fresh()
-    vanishing.time[0].register_forward_hook(lambda _module, _inputs, output: Faint.apply(output))
+    vanishing.patterns[0].register_forward_hook(lambda _module, _inputs, output: Faint.apply(output))
     check = verdicts(clips, network=vanishing)["gradients"]
     assert check.verdict == "broken"
     assert "vanishing" in check.advice

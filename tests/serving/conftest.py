@@ -106,7 +106,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     music.mkdir()
     catalog = _catalog(music)
     interactions = _interactions(catalog)
-    shape = CnnConfig(dim=16, pitch_channels=4, channels=16)
+    shape = CnnConfig(dim=16, pitch_channels=4, channels=16, events=16)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         weights = weights_of(SpectrogramCNN(shape))
