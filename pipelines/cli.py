@@ -112,10 +112,12 @@ def analyse(
     """Decode and embed every new or changed file; resume where it stopped."""
     from pipelines import train as job
     from pipelines.config import load_settings
+    from pipelines.ears import ears_for
     from pipelines.workspace import open_workspace
 
     opened = open_workspace(workspace)
-    job.analyse(opened, load_settings(opened.folder).clips, workers=workers, retry=retry)
+    clips = load_settings(opened.folder).clips
+    job.analyse(opened, clips, ears=ears_for(opened, clips), workers=workers, retry=retry)
 
 
 @app.command()

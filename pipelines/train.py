@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from recommender.audio.clips import ClipConfig, Clips
     from recommender.audio.signatures import Signature
     from recommender.models.cnn_config import TrainCnnConfig
+    from recommender.models.ears import Ears
     from recommender.models.trained_cnn import TrainedCnn
     from recommender.ranking.model import RankerConfig
     from recommender.serving.bundle import Manifest
@@ -78,10 +79,21 @@ class Library:
         return digest_of(*parts)
 
 
-def analyse(workspace: Workspace, clips: ClipConfig, *, workers: int | None = None, retry: bool = False) -> None:
-    """Decode every new or changed file of the workspace; see `pipelines.analyse`."""
+def analyse(
+    workspace: Workspace,
+    clips: ClipConfig,
+    *,
+    ears: Ears | None = None,
+    workers: int | None = None,
+    retry: bool = False,
+) -> None:
+    """Decode every new or changed file of the workspace, and embed what `ears` have not heard yet.
+
+    Vectors of networks that no bundle has are deleted once those of `ears` are complete; see `pipelines.analyse`.
+    """
     from pipelines.analyse import analyse_files
     from recommender.audio.clip_store import ClipStore
+    from recommender.audio.vector_store import VectorStore
 
     files = workspace.files()
     files = files[files["error"] == ""]
@@ -95,13 +107,26 @@ def analyse(workspace: Workspace, clips: ClipConfig, *, workers: int | None = No
             files["item_id"], files["content_hash"], files["root"], files["path"], strict=True
         )
     ]
+    vectors = None if ears is None else VectorStore(workspace.embeddings, ears.version, store.version)
     with workspace.writing(), console.progress("Analysing") as bar:
-        report = analyse_files(jobs, store, workers=workers, retry=retry, progress=bar)
+        report = analyse_files(jobs, store, ears=ears, vectors=vectors, workers=workers, retry=retry, progress=bar)
+        if ears is not None:
+            _forget_vectors(workspace, ears)
     console.out.print(f"analysed {report.done} files, {report.skipped} were known, {len(report.failed)} cannot be used")
+    if vectors is not None and report.embedded:
+        console.out.print(f"{report.embedded} of the known were embedded anew, by {vectors.version}", markup=False)
     console.warn([f"{path}: {reason}" for path, reason in report.failed])
     if report.warned:
         console.err.print(f"{len(report.warned)} used in part:")
         console.warn([f"{path}: {text}" for path, text in report.warned])
+
+
+def _forget_vectors(workspace: Workspace, ears: Ears) -> None:
+    from recommender.audio.vector_store import forget_others
+    from recommender.serving.bundle import list_bundles
+
+    kept = {part.version for bundle in list_bundles(workspace.bundles) for part in bundle.artifacts}
+    forget_others(workspace.embeddings, {ears.version, *kept})
 
 
 def read_library(workspace: Workspace, clip_config: ClipConfig) -> Library:

@@ -20,14 +20,14 @@ from recommender.data.storage import read_json, save_arrays, write_json
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import ArtifactError, DataError
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when the same file and settings give other clips than before: files are then analysed anew."""
 
 KIND = "clips"
 
 
 @dataclass(frozen=True)
-class _Place:
+class Place:
     """Where a track's clips are: rows of a shard."""
 
     shard: Path
@@ -58,7 +58,7 @@ class ClipStore:
         settings = json.dumps({"format": FORMAT, **asdict(config)}, sort_keys=True)
         self.version = hashlib.blake2b(settings.encode(), digest_size=6).hexdigest()
         self.folder = Path(folder) / self.version
-        self._places: dict[str, _Place] = {}
+        self._places: dict[str, Place] = {}
         self._known_shards: set[Path] = set()
         self._swept = False
 
@@ -145,10 +145,18 @@ class ClipStore:
         DataError
             If they are not stored.
         """
+        return read_place(self.place(key))
+
+    def place(self, key: str) -> Place:
+        """Return where the clips of one file are, for `read_place` in another process.
+
+        Raises
+        ------
+        DataError
+            If they are not stored.
+        """
         (place,) = self._places_of([key])
-        with _opened(place.shard) as shard:
-            mels, starts_s = _rows(shard, place)
-        return TrackClips(mels, starts_s, place.duration_s, place.warnings, place.signature)
+        return place
 
     def load(self, keys: Mapping[str, str]) -> Clips:
         """Read the clips of many tracks into one table.
@@ -187,7 +195,7 @@ class ClipStore:
     def _failures_path(self) -> Path:
         return self.folder / "failures.json"
 
-    def _places_of(self, keys: Iterable[str]) -> list[_Place]:
+    def _places_of(self, keys: Iterable[str]) -> list[Place]:
         index = self._index()
         try:
             return [index[key] for key in keys]
@@ -197,14 +205,14 @@ class ClipStore:
     def _shards(self) -> list[Path]:
         return sorted(self.folder.glob("shard-*.safetensors"))
 
-    def _index(self) -> dict[str, _Place]:
+    def _index(self) -> dict[str, Place]:
         for path in self._shards():
             if path not in self._known_shards:
                 self._places.update(self._read_index(path))
                 self._known_shards.add(path)
         return self._places
 
-    def _read_index(self, path: Path) -> Iterator[tuple[str, _Place]]:
+    def _read_index(self, path: Path) -> Iterator[tuple[str, Place]]:
         with _opened(path) as shard:
             header = shard.metadata() or {}
             if header.get("kind") != KIND or header.get("version") != self.version:
@@ -214,7 +222,7 @@ class ClipStore:
         for track in tracks:
             told = track.get("signature")
             signature = None if told is None else from_json(told)
-            place = _Place(path, first, track["count"], track["duration_s"], tuple(track["warnings"]), signature)
+            place = Place(path, first, track["count"], track["duration_s"], tuple(track["warnings"]), signature)
             first += place.count
             yield track["key"], place
 
@@ -224,6 +232,19 @@ class ClipStore:
             for path in self.folder.glob(".part-*"):
                 path.unlink(missing_ok=True)
             self._swept = True
+
+
+def read_place(place: Place) -> TrackClips:
+    """Read the clips that `ClipStore.place` names.
+
+    Raises
+    ------
+    ArtifactError
+        If their shard is damaged or gone.
+    """
+    with _opened(place.shard) as shard:
+        mels, starts_s = _rows(shard, place)
+    return TrackClips(mels, starts_s, place.duration_s, place.warnings, place.signature)
 
 
 @contextmanager
@@ -237,6 +258,6 @@ def _opened(path: Path) -> Iterator[Any]:
         ) from error
 
 
-def _rows(shard: Any, place: _Place) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+def _rows(shard: Any, place: Place) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
     rows = slice(place.first, place.first + place.count)
     return shard.get_slice("mels")[rows], shard.get_slice("starts_s")[rows]

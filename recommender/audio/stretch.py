@@ -170,7 +170,9 @@ def mean_of_channels(frames: Sequence[av.AudioFrame]) -> Waveform:
     dtype, full_scale = SAMPLES[name]
     stride = 1 if frames[0].format.is_planar else channels
     planes = [
-        np.concatenate([np.frombuffer(plane, dtype, frame.samples * stride) for frame, plane in zip(frames, same, strict=True)])
+        np.concatenate(
+            [np.frombuffer(plane, dtype, frame.samples * stride) for frame, plane in zip(frames, same, strict=True)]
+        )
         for same in zip(*(frame.planes for frame in frames), strict=True)
     ]
     parts = planes if stride == 1 else [planes[0][channel::channels] for channel in range(channels)]

@@ -56,9 +56,9 @@ def test_equals_librosa_within_a_hundredth_of_a_db(config: MelConfig) -> None:
 @pytest.mark.parametrize("loudest", [1.0, 1e-3])
 def test_equals_its_twin_on_tensors(config: MelConfig, loudest: float) -> None:
     rng = np.random.default_rng(2)
-    waves = (loudest * rng.standard_normal((3, config.sample_rate_hz)) * np.linspace(0, 1, config.sample_rate_hz)).astype(
-        np.float32
-    )
+    waves = (
+        loudest * rng.standard_normal((3, config.sample_rate_hz)) * np.linspace(0, 1, config.sample_rate_hz)
+    ).astype(np.float32)
     expected = log_mel_spectrogram_torch(torch.from_numpy(waves), config).numpy()
     found = levels(waves, config)
     assert found.shape == expected.shape
