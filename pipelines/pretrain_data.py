@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
 from multiprocessing import get_context
@@ -18,7 +19,7 @@ def render_corpus(
     folder: Path,
     n_artists: int,
     config: CorpusConfig | None = None,
-    soundfont: Path | None = None,
+    soundfonts: Sequence[Path] = (),
     workers: int = 1,
     progress: Progress = silent,
 ) -> Corpus:
@@ -31,8 +32,8 @@ def render_corpus(
     n_artists : int
         Rounded up to whole shards.
     config : CorpusConfig, optional
-    soundfont : Path, optional
-        Without it, that of the system.
+    soundfonts : sequence of Path
+        Each artist plays one of them; without any, that of the system.
     workers : int
         Processes.
     progress : Progress
@@ -46,17 +47,18 @@ def render_corpus(
     if n_artists < 1 or workers < 1:
         raise ConfigError(f"a corpus of {n_artists} artists by {workers} workers; expected at least 1 of each")
     config = config or CorpusConfig()
-    font = find_soundfont(soundfont)
-    load_soundfont(font)
-    prepare(folder, config, font)
+    fonts = tuple(find_soundfont(path) for path in soundfonts) or (find_soundfont(),)
+    for font in fonts:
+        load_soundfont(font)
+    prepare(folder, config, fonts)
     todo = missing_shards(folder, config, n_artists)
     if workers == 1:
         for done, shard in enumerate(todo):
             progress(done, len(todo))
-            render_shard(folder, config, shard, font)
+            render_shard(folder, config, shard, fonts)
     else:
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            for done, _ in enumerate(pool.map(render_shard, repeat(folder), repeat(config), todo, repeat(font))):
+            for done, _ in enumerate(pool.map(render_shard, repeat(folder), repeat(config), todo, repeat(fonts))):
                 progress(done + 1, len(todo))
     progress(len(todo), len(todo))
     return open_corpus(folder)
@@ -72,7 +74,7 @@ def main() -> None:
     parser.add_argument("--tracks", type=int, default=4, help="of each artist")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--soundfont", type=Path)
+    parser.add_argument("--soundfont", type=Path, action="append", default=[], help="repeat it for several")
     asked = parser.parse_args()
     try:
         with console.progress("rendering") as progress:

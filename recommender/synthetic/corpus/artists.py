@@ -13,6 +13,7 @@ from recommender.synthetic.corpus.patches import Patch, draw_patch
 
 _BORROWED = ("tempo", "scales", "vocabularies", "beats", "kits", "figures", "bass", "wet", "loudness", "voicings")
 _ELSEWHERE = 0.12
+_GUEST = 0.25
 
 
 @dataclass(frozen=True)
@@ -119,13 +120,16 @@ class Artist:
     keys : tuple of int
         Favourite tonics.
     palette : tuple of Voice
-    kit : Kit or None
+    kits : tuple of Kit
+        The first is the usual one; empty without drums.
     drum_insert : Insert
     busy, swing, human_s, rubato, tuning : float
         Business of the drums; place of the second eighth (0.5 is straight); spread of the timing; depth of the tempo's
         wavering; semitones from 440 Hz.
     record : Record
         What the albums' records vary.
+    font : float in [0, 1)
+        Which of the soundfonts.
     seed : int
     """
 
@@ -138,7 +142,7 @@ class Artist:
     beats: tuple[str, ...]
     keys: tuple[int, ...]
     palette: tuple[Voice, ...]
-    kit: Kit | None
+    kits: tuple[Kit, ...]
     drum_insert: Insert
     busy: float
     swing: float
@@ -146,6 +150,7 @@ class Artist:
     rubato: float
     tuning: float
     record: Record
+    font: float
     seed: int
 
 
@@ -169,7 +174,7 @@ def draw_artist(rng: np.random.Generator) -> Artist:
         _some(kind.beats, 3, rng) if drums else (),
         tuple(int(key) for key in rng.choice(12, 5, replace=False)),
         _palette(kind, other, rng),
-        draw_kit(flavour, rng) if drums else None,
+        tuple(draw_kit(flavour, rng) for _ in range(int(rng.integers(1, 3)))) if drums else (),
         replace(_insert("drums", kind, rng), send=float(rng.uniform(0, 0.4)), amplifier=False),
         busy=float(rng.uniform()),
         swing=float(rng.uniform(0.54, 0.69)) if rng.random() < kind.swing else 0.5,
@@ -177,6 +182,7 @@ def draw_artist(rng: np.random.Generator) -> Artist:
         rubato=float(rng.uniform(0.01, 0.07)) if rng.random() < kind.rubato else 0.0,
         tuning=float(rng.normal(0, 0.25)) if rng.random() < 0.25 else 0.0,
         record=_record(kind, rng),
+        font=float(rng.uniform()),
         seed=int(rng.integers(1 << 31)),
     )
 
@@ -194,6 +200,30 @@ def album_record(artist: Artist, album: int) -> Record:
         high_cut_hz=usual.high_cut_hz * float(np.exp(rng.normal(0, 0.08))),
         glue=float(np.clip(usual.glue + rng.normal(0, 0.1), 0, 0.9)),
     )
+
+
+def at_hand(artist: Artist, rng: np.random.Generator) -> tuple[Voice, ...]:
+    """Return who plays on a track: of two for a role mostly the first; one may stay at home, a guest may come."""
+    roles: dict[str, list[Voice]] = {}
+    for voice in artist.palette:
+        roles.setdefault(voice.role, []).append(voice)
+    chosen = [voices[0] if len(voices) == 1 or rng.random() < 0.7 else voices[1] for voices in roles.values()]
+    playing = [voice for voice in chosen if rng.random() < 0.85] or chosen[:1]
+    if rng.random() < _GUEST:
+        role = str(rng.choice(list(artist.kind.roles)))
+        group = str(rng.choice(artist.kind.roles[role][1]))
+        guest = _voice(role, group, draw_patch(group, rng), artist.kind, rng)
+        playing = [voice for voice in playing if voice.role != role] + [guest]
+    return tuple(_set_anew(voice, rng) for voice in playing)
+
+
+def _set_anew(voice: Voice, rng: np.random.Generator) -> Voice:
+    """No two sessions have the same settings."""
+    insert = voice.insert
+    bands = tuple((hz, db + float(rng.normal(0, 1)), width) for hz, db, width in insert.bands)
+    level_db, send = insert.level_db + float(rng.normal(0, 1.5)), insert.send * float(np.exp(rng.normal(0, 0.2)))
+    drive = float(np.clip(insert.drive + rng.normal(0, 0.06), 0.02, 1)) if insert.drive else 0.0
+    return replace(voice, insert=replace(insert, bands=bands, level_db=level_db, send=send, drive=drive))
 
 
 def _some(choices: tuple[str, ...], most: int, rng: np.random.Generator) -> tuple[str, ...]:
@@ -261,14 +291,18 @@ def _insert(group: str, kind: Kind, rng: np.random.Generator) -> Insert:
 def equalizer(count: int, spread_db: float, rng: np.random.Generator) -> tuple[tuple[float, float, float], ...]:
     """Draw the bands of an equalizer: Hz, dB, width in octaves."""
     return tuple(
-        (float(np.exp(rng.uniform(np.log(60), np.log(9000)))), float(rng.normal(0, spread_db)), float(rng.uniform(0.5, 2)))
+        (
+            float(np.exp(rng.uniform(np.log(60), np.log(9000)))),
+            float(rng.normal(0, spread_db)),
+            float(rng.uniform(0.5, 2)),
+        )
         for _ in range(count)
     )
 
 
 def _record(kind: Kind, rng: np.random.Generator) -> Record:
     old = rng.random() < kind.lofi
-    tilt = float(rng.normal(-1.5, 4.0))
+    tilt = float(rng.normal(-0.3, 4.0))
     return Record(
         bands=((60.0, -tilt, 2.5), (9000.0, tilt, 2.5), *equalizer(3, 3.0, rng)),
         low_cut_hz=float(np.exp(rng.uniform(np.log(15), np.log(160 if old else 45)))),

@@ -93,7 +93,8 @@ def flutter(sound: Waveform, depth: float, rng: np.random.Generator) -> Waveform
 def tremolo(sound: Waveform, depth: float, rate_hz: float) -> Waveform:
     """Let the level waver."""
     t = np.arange(sound.shape[-1], dtype=np.float32) / np.float32(SAMPLE_RATE_HZ)
-    return sound * (1 - np.float32(0.5 * depth) * (1 + np.sin(np.float32(2 * np.pi * rate_hz) * t)))
+    wave = np.sin(np.float32(2 * np.pi * rate_hz) * t)
+    return np.asarray(sound * (1 - np.float32(0.5 * depth) * (1 + wave)), dtype=np.float32)
 
 
 def pumped(sound: Waveform, kicks: Sequence[Sequence[float]], depth: float, back_s: float) -> Waveform:
@@ -142,7 +143,7 @@ def limited(sound: Waveform) -> Waveform:
         return sound
     gain = CEILING / np.maximum(ndimage.maximum_filter1d(peaks, 5, axis=-1), CEILING)
     gain = _stretched(ndimage.uniform_filter1d(gain, 3, axis=-1, mode="nearest"), n)
-    return np.clip(sound * gain, -CEILING, CEILING)
+    return np.asarray(np.clip(sound * gain, -CEILING, CEILING))
 
 
 def loudness_db(sound: Waveform) -> npt.NDArray[np.float64]:
@@ -201,7 +202,7 @@ def _stretched(gain: npt.NDArray[np.floating], n: int) -> Waveform:
     ramp = np.arange(hop, dtype=np.float32) / np.float32(hop)
     points = np.append(gain, gain[:, -1:], axis=-1).astype(np.float32)[..., None]
     drawn = points[:, :-1] + (points[:, 1:] - points[:, :-1]) * ramp
-    return drawn.reshape(len(gain), -1)[:, :n]
+    return np.asarray(drawn.reshape(len(gain), -1)[:, :n], dtype=np.float32)
 
 
 def _k_weighting() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:

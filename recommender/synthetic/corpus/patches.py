@@ -29,6 +29,7 @@ PROGRAMS: dict[str, tuple[tuple[int, int], ...]] = {
     "church organ": ((0, 19), (0, 20), (8, 19)),
     "synth lead": (*((0, p) for p in (80, 81, 82, 83, 84, 85, 86, 87)),),
     "pad": (*((0, p) for p in (88, 89, 90, 91, 92, 93, 94, 95, 97, 99, 100, 101, 102, 103)),),
+    "texture": (*((0, p) for p in (96, 97, 99, 101, 103, 119, 120, 121, 122, 122, 123, 124, 126, 127)),),
     "chip": ((0, 80), (8, 80)),
     "mallet": (*((0, p) for p in (8, 9, 10, 11, 11, 12, 13, 14, 98, 108, 112, 114)), (8, 14)),
     "voice": ((0, 52), (0, 52), (0, 53), (0, 54), (0, 91)),
@@ -37,7 +38,7 @@ PROGRAMS: dict[str, tuple[tuple[int, int], ...]] = {
 
 FAMILY_OF = {
     "electric piano": "piano", "harpsichord": "piano", "world plucked": "guitar", "synth bass": "bass",
-    "low strings": "strings", "church organ": "organ",
+    "low strings": "strings", "church organ": "organ", "texture": "pad",
 }  # fmt: skip
 SYNTHESIZED = {
     "synth bass": 0.85, "synth lead": 0.85, "pad": 0.65, "chip": 0.95, "voice": 0.6, "organ": 0.2, "strings": 0.08,

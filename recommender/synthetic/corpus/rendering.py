@@ -29,7 +29,7 @@ def window_starts(track: Track, count: int, length_s: float, rng: np.random.Gene
     return [float(stretch * (i + rng.uniform(0.05, 0.95))) for i in range(count)]
 
 
-def render_track(track: Track, font: SoundFont) -> Waveform:
+def render_track(track: Track, fonts: Sequence[SoundFont]) -> Waveform:
     """Render a whole track.
 
     Returns
@@ -37,10 +37,11 @@ def render_track(track: Track, font: SoundFont) -> Waveform:
     ndarray, shape (n_samples,), float32
         Mono at `SAMPLE_RATE_HZ`, no sample above `effects.CEILING`.
     """
-    return render_windows(track, [0.0], track.length_s, font)[0]
+    (sound,) = render_windows(track, [0.0], track.length_s, fonts)
+    return np.asarray(sound)
 
 
-def render_windows(track: Track, starts_s: Sequence[float], length_s: float, font: SoundFont) -> Waveform:
+def render_windows(track: Track, starts_s: Sequence[float], length_s: float, fonts: Sequence[SoundFont]) -> Waveform:
     """Render windows of a track as parts of the same recording.
 
     Parameters
@@ -49,7 +50,8 @@ def render_windows(track: Track, starts_s: Sequence[float], length_s: float, fon
     starts_s : sequence of float
     length_s : float
         Of each window.
-    font : SoundFont
+    fonts : sequence of SoundFont
+        Each artist plays one of them.
 
     Returns
     -------
@@ -60,6 +62,7 @@ def render_windows(track: Track, starts_s: Sequence[float], length_s: float, fon
     before = int(BEFORE_S * SAMPLE_RATE_HZ)
     n = fft.next_fast_len(before + kept + SAMPLE_RATE_HZ // 10, real=True)
     scores = [score(track, start - BEFORE_S, n / SAMPLE_RATE_HZ) for start in starts_s]
+    font = fonts[int(track.artist.font * len(fonts))]
     rng = np.random.default_rng([track.seed, 1])
     sound = _mix(track, scores, n, font, rng)
     return np.ascontiguousarray(_record(track, sound, rng)[:, before : before + kept])
@@ -79,9 +82,8 @@ def _mix(track: Track, scores: Sequence[Score], n: int, font: SoundFont, rng: np
         send += np.float32(voice.insert.send) * heard
         repeated += np.float32(voice.insert.echo) * heard
     struck = np.zeros(shape, dtype=np.complex64)
-    if track.artist.kit is not None:
-        kit = track.artist.kit
-        hits = np.stack([strike(kit, each.strokes, n, font) for each in scores])
+    if track.kit is not None:
+        hits = np.stack([strike(track.kit, each.strokes, n, font) for each in scores])
         if hits.any():
             struck = _through(hits, track.artist.drum_insert, 1.0 + track.artist.drum_insert.level_db, hz, rng)
             send += np.float32(track.artist.drum_insert.send) * struck

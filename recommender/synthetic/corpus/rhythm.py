@@ -9,24 +9,32 @@ import numpy as np
 import numpy.typing as npt
 
 BEATS: dict[str, dict[str, str]] = {
-    "four": {"kick": "x...x...x...x...", "snare": "....x.......x...", "hat": "..x...x...x...x.", "open": "..?...x...?...x."},
+    "four": {"kick": "x...x...x...x...", "snare": "....x.......x...", "hat": "..x...x...x...x.",
+        "open": "..?...x...?...x."},
     "rock": {"kick": "x.....?.x.x...?.", "snare": "....x.......x..?", "hat": "x.x.x.x.x.x.x.x."},
-    "driving": {"kick": "x.x...x.x.x...x.", "snare": "....x.......x...", "hat": "x.x.x.x.x.x.x.x.", "ride": "x...x...x...x..."},
+    "driving": {"kick": "x.x...x.x.x...x.", "snare": "....x.......x...", "hat": "x.x.x.x.x.x.x.x.",
+        "ride": "x...x...x...x..."},
     "half": {"kick": "x.....?...x...?.", "snare": "........x.......", "hat": "x.x.x.x.x.x.x.x."},
     "breaks": {"kick": "x.x.......x..?..", "snare": "....x..o.o..x..?", "hat": "x.x.x.x.x.x.x.x."},
     "dnb": {"kick": "x.........x.....", "snare": "....x..o....x.o.", "hat": "xoxoxoxoxoxoxoxo"},
-    "trap": {"kick": "x.....x...?..x..", "snare": "........x.......", "hat": "xoxoxxxoxoxoxxxx", "open": "..........?....."},
+    "trap": {"kick": "x.....x...?..x..", "snare": "........x.......", "hat": "xoxoxxxoxoxoxxxx",
+        "open": "..........?....."},
     "hiphop": {"kick": "x......xx.?.....", "snare": "....x.......x...", "hat": "x.x.x.x.x.x.x.xo"},
-    "swing": {"kick": "o...o...o...o...", "snare": "...?......?...?.", "ride": "x...x..xx...x..x", "hat": "....x.......x..."},
+    "swing": {"kick": "o...o...o...o...", "snare": "...?......?...?.", "ride": "x...x..xx...x..x",
+        "hat": "....x.......x..."},
     "bossa": {"kick": "x.....x.x.....x.", "perc": "x..x..x...x..x..", "shaker": "xoxoxoxoxoxoxoxo"},
-    "reggae": {"kick": "........x.......", "snare": "........x.......", "hat": "x.o.x.o.x.o.x.o.", "perc": "......?......?.."},
-    "funk": {"kick": "x..x......x..?..", "snare": "....x..o.o..x..o", "hat": "xoxoxoxoxoxoxoxo", "open": "......?......x.."},
+    "reggae": {"kick": "........x.......", "snare": "........x.......", "hat": "x.o.x.o.x.o.x.o.",
+        "perc": "......?......?.."},
+    "funk": {"kick": "x..x......x..?..", "snare": "....x..o.o..x..o", "hat": "xoxoxoxoxoxoxoxo",
+        "open": "......?......x.."},
     "march": {"kick": "x.......x.......", "snare": "x.xxx.x.x.xxx.xx", "crash": "?..............."},
     "blast": {"kick": "x.x.x.x.x.x.x.x.", "snare": ".x.x.x.x.x.x.x.x", "ride": "x.x.x.x.x.x.x.x."},
     "double": {"kick": "xxxxxxxxxxxxxxxx", "snare": "....x.......x...", "ride": "x...x...x...x..."},
-    "tribal": {"tom": "x..xx.x.x..xx.x.", "kick": "x.......x.......", "perc": "..x...x.?.x...x.", "shaker": "x.x.x.x.x.x.x.x."},
+    "tribal": {"tom": "x..xx.x.x..xx.x.", "kick": "x.......x.......", "perc": "..x...x.?.x...x.",
+        "shaker": "x.x.x.x.x.x.x.x."},
     "pulse": {"kick": "x.......x.......", "perc": "....?.......?..."},
-    "latin": {"kick": "x..x..x.x..x..x.", "perc": "x.xx.x.xx.xx.xx.", "shaker": "x.x.x.x.x.x.x.x.", "snare": "...?..x....?..x."},
+    "latin": {"kick": "x..x..x.x..x..x.", "perc": "x.xx.x.xx.xx.xx.", "shaker": "x.x.x.x.x.x.x.x.",
+        "snare": "...?..x....?..x."},
     "train": {"kick": "x...x...x...x...", "snare": "oooxoooxoooxooox"},
     "taiko": {"tom": "x..x..x.x.x.x...", "kick": "x...........?...", "crash": "?..............."},
     "brushed": {"kick": "o.......o.......", "snare": "....o.......o...", "shaker": "x...x...x...x..."},
@@ -112,7 +120,7 @@ def rhythm(meter: Meter, density: float, rng: np.random.Generator) -> list[int]:
 def _strength(meter: Meter) -> npt.NDArray[np.float64]:
     steps = np.arange(meter.steps)
     half = max(1, meter.beat // 2)
-    return 0.9 * (steps == 0) + 0.6 * (steps % meter.beat == 0) + 0.4 * (steps % half == 0)
+    return np.asarray(0.9 * (steps == 0) + 0.6 * (steps % meter.beat == 0) + 0.4 * (steps % half == 0))
 
 
 def figure(name: str, meter: Meter, density: float, rng: np.random.Generator) -> list[tuple[float, float, int]]:
@@ -121,8 +129,9 @@ def figure(name: str, meter: Meter, density: float, rng: np.random.Generator) ->
     Parameters
     ----------
     name : str
-        ``hold``, ``pulse`` (even strokes), ``offbeat``, ``stabs`` (a rhythm), ``strum``, ``up``, ``updown``, ``shuffled``
-        and ``alberti`` (broken chords), ``chug`` (a low rhythm) or ``flicker`` (broken so fast that it sounds at once).
+        ``hold``, ``pulse`` (even strokes), ``offbeat``, ``stabs`` (a rhythm), ``strum``, ``up``, ``updown``,
+        ``shuffled`` and ``alberti`` (broken chords), ``chug`` (a low rhythm) or ``flicker`` (broken so fast that
+        it sounds at once).
     meter : Meter
     density : float in [0, 1]
     rng : Generator

@@ -43,9 +43,10 @@ def score(track: Track, start_s: float, length_s: float) -> Score:
                 for step, length, pitch, level in loop.bars[within]:
                     at = _time(track, bar, step, rng)
                     lasts = max(0.04, length * track.step_s)
+                    touch = float(rng.uniform(0.88, 1))
                     if at - start_s < length_s and at + lasts > start_s:
                         loud = float(np.clip(level * (0.7 + 0.3 * section.material.intensity), 0.05, 1))
-                        part.append(Played(at - start_s, lasts, pitch, loud * rng.uniform(0.88, 1)))
+                        part.append(Played(at - start_s, lasts, pitch, loud * touch))
             if bar >= first + 2:
                 strokes += [
                     (piece, Played(at - start_s, 0.1, 0, level))
@@ -55,9 +56,7 @@ def score(track: Track, start_s: float, length_s: float) -> Score:
     return Score(tuple(tuple(sorted(part)) for part in parts), tuple(sorted(strokes, key=lambda each: each[1].at_s)))
 
 
-def _strokes(
-    track: Track, section: Section, bar: int, rng: np.random.Generator
-) -> Iterator[tuple[str, float, float]]:
+def _strokes(track: Track, section: Section, bar: int, rng: np.random.Generator) -> Iterator[tuple[str, float, float]]:
     beat = section.material.beat
     if beat is None:
         return

@@ -1,9 +1,9 @@
-"""A corpus on disk: clips as 16-bit waveforms and a table of what is true of them, in shards that are whole or absent."""
+"""A corpus on disk: 16-bit waveforms and a table of what is true of them, in shards that are whole or absent."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from recommender.synthetic.corpus.tracks import draw_track
 from recommender.synthetic.corpus.truth import window_truth
 from recommender.synthetic.instruments import SAMPLE_RATE_HZ, Waveform
 
-FORMAT = "1"
+FORMAT = "3"
 """Raise it when the same config gives other music: a folder of the old one is then refused."""
 
 _FULL_SCALE = 32_767
@@ -87,8 +87,10 @@ class Corpus:
         return np.stack(clips).astype(np.float32) / np.float32(_FULL_SCALE)
 
 
-def render_artist(config: CorpusConfig, artist: int, font: Path) -> tuple[npt.NDArray[np.int16], list[dict[str, Any]]]:
-    """Render all clips of one artist of a corpus; depends on the seed, the artist's number and the soundfont alone.
+def render_artist(
+    config: CorpusConfig, artist: int, fonts: Sequence[Path]
+) -> tuple[npt.NDArray[np.int16], list[dict[str, Any]]]:
+    """Render all clips of one artist of a corpus; depends on the seed, the artist's number and the soundfonts alone.
 
     Returns
     -------
@@ -96,7 +98,7 @@ def render_artist(config: CorpusConfig, artist: int, font: Path) -> tuple[npt.ND
     rows : list of dict
         The truth, a row a clip.
     """
-    sounds = load_soundfont(font)
+    sounds = [load_soundfont(font) for font in fonts]
     rng = np.random.default_rng([config.seed, artist])
     drawn = draw_artist(rng)
     clips, rows = [], []
@@ -107,25 +109,22 @@ def render_artist(config: CorpusConfig, artist: int, font: Path) -> tuple[npt.ND
         sound = render_windows(track, starts, config.clip_s, sounds)
         clips.append(np.round(sound * _FULL_SCALE).astype(np.int16))
         ids = {"artist": f"a{artist:05d}", "album": f"a{artist:05d}-{album}", "track": f"a{artist:05d}-{number:02d}"}
-        rows += [
-            {**ids, "clip": clip, **row}
-            for clip, row in enumerate(window_truth(track, starts, config.clip_s))
-        ]
+        rows += [{**ids, "clip": clip, **row} for clip, row in enumerate(window_truth(track, starts, config.clip_s))]
     return np.concatenate(clips), rows
 
 
-def prepare(folder: Path, config: CorpusConfig, font: Path) -> None:
+def prepare(folder: Path, config: CorpusConfig, fonts: Sequence[Path]) -> None:
     """Make a corpus's folder, or make sure that the one that is there can be continued.
 
     Raises
     ------
     ConfigError
-        If it was rendered with other settings or another soundfont.
+        If it was rendered with other settings or other soundfonts.
     """
     wanted = {
         "format": FORMAT,
         "config": asdict(config),
-        "soundfont": {"name": font.name, "bytes": font.stat().st_size},
+        "soundfonts": [{"name": font.name, "bytes": font.stat().st_size} for font in fonts],
         "sample_rate_hz": SAMPLE_RATE_HZ,
     }
     path = folder / "corpus.json"
@@ -144,10 +143,10 @@ def missing_shards(folder: Path, config: CorpusConfig, n_artists: int) -> list[i
     return [shard for shard in range(count) if not _truth_path(folder, shard).exists()]
 
 
-def render_shard(folder: Path, config: CorpusConfig, shard: int, font: Path) -> int:
+def render_shard(folder: Path, config: CorpusConfig, shard: int, fonts: Sequence[Path]) -> int:
     """Render one shard; return how many clips it holds. The truth is written last: where it is, the clips are."""
     first = shard * config.artists_per_shard
-    rendered = [render_artist(config, artist, font) for artist in range(first, first + config.artists_per_shard)]
+    rendered = [render_artist(config, artist, fonts) for artist in range(first, first + config.artists_per_shard)]
     clips = np.concatenate([clips for clips, _ in rendered])
     with atomic_path(_clips_path(folder, shard)) as part, part.open("wb") as file:
         np.save(file, clips)

@@ -133,7 +133,7 @@ class SoundFont:
         return np.asarray(0.5 * (stereo[:, 0] + stereo[:, 1]), dtype=np.float32)
 
 
-@lru_cache(maxsize=3)
+@lru_cache(maxsize=4)
 def load_soundfont(path: Path) -> SoundFont:
     """Load a soundfont once a process."""
     return SoundFont(path)

@@ -104,7 +104,7 @@ def _read(table: Waveform, phases: list[Phase]) -> Waveform:
     total = table[phases[0] >> np.uint32(32 - _BITS)]
     for phase in phases[1:]:
         total = total + table[phase >> np.uint32(32 - _BITS)]
-    return total / np.float32(len(phases) ** 0.6)
+    return np.asarray(total / np.float32(len(phases) ** 0.6), dtype=np.float32)
 
 
 def _table(patch: Patch, f_hz: float, corner: float) -> Waveform:
@@ -145,7 +145,7 @@ def _sing(patch: Patch, f_hz: float, t: Waveform, rng: np.random.Generator) -> W
     if rng.random() < 0.5:
         hiss = _breath(float(rng.uniform(400, 2500)), min(len(t), int(rng.uniform(0.03, 0.1) * SAMPLE_RATE_HZ)), rng)
         sound[: len(hiss)] = 0.3 * sound[: len(hiss)] + np.float32(rng.uniform(0.1, 0.7)) * hiss
-    return sound
+    return np.asarray(sound, dtype=np.float32)
 
 
 def _vowel(patch: Patch, f_hz: float, formants: tuple[float, float, float]) -> Waveform:

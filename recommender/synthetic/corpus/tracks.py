@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recommender.synthetic.corpus.artists import Artist, Record, Voice, album_record
-from recommender.synthetic.corpus.harmony import minor
-from recommender.synthetic.corpus.melody import Loop, write_loop
+from recommender.synthetic.corpus.artists import Artist, Record, Voice, album_record, at_hand
+from recommender.synthetic.corpus.harmony import draw_progression, minor
+from recommender.synthetic.corpus.kits import Kit
+from recommender.synthetic.corpus.melody import Ground, Loop, write_loop
 from recommender.synthetic.corpus.rhythm import METERS, Beat, Meter, draw_beat
-from recommender.synthetic.corpus.harmony import draw_progression
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class Track:
     meter : Meter
     voices : tuple of Voice
     sections : tuple of Section
+    kit : Kit or None
     record : Record
     seed : int
     """
@@ -67,6 +68,7 @@ class Track:
     meter: Meter
     voices: tuple[Voice, ...]
     sections: tuple[Section, ...]
+    kit: Kit | None
     record: Record
     seed: int
 
@@ -127,7 +129,7 @@ def draw_track(artist: Artist, rng: np.random.Generator, album: int = 0, length_
         tempo = max(35.0, tempo / 1.8)
     scale = artist.scales[int(rng.integers(len(artist.scales)))]
     key = int(rng.choice(artist.keys))
-    voices = _line_up(artist, rng)
+    voices = at_hand(artist, rng)
     wanted_s = float(rng.uniform(75, 240)) if length_s is None else length_s
     per_beat = {6: 6, 3: 3}.get(meter.beat, 4)
     bar_s = 60 / tempo / per_beat * meter.steps
@@ -141,19 +143,10 @@ def draw_track(artist: Artist, rng: np.random.Generator, album: int = 0, length_
         meter,
         voices,
         _form(materials, max(2, round(wanted_s / bar_s)), bar_s, rng),
+        artist.kits[0 if rng.random() < 0.8 else -1] if artist.kits else None,
         album_record(artist, album),
         int(rng.integers(1 << 31)),
     )
-
-
-def _line_up(artist: Artist, rng: np.random.Generator) -> tuple[Voice, ...]:
-    """Mostly the same players: of two for a role the first three times in four, and now and then one stays at home."""
-    roles: dict[str, list[Voice]] = {}
-    for voice in artist.palette:
-        roles.setdefault(voice.role, []).append(voice)
-    chosen = [voices[0] if len(voices) == 1 or rng.random() < 0.7 else voices[1] for voices in roles.values()]
-    kept = [voice for voice in chosen if rng.random() < 0.85]
-    return tuple(kept or chosen[:1])
 
 
 def _materials(
@@ -167,12 +160,10 @@ def _materials(
         voicing = artist.voicings[int(rng.integers(len(artist.voicings)))]
         chords = draw_progression(vocabulary, scale, voicing, rng)
         bars_each = float(rng.choice([1, 1, 1, 2, 0.5] if len(chords) > 1 else [2]))
+        ground = Ground(chords, bars_each, meter, scale, key)
         plays = rng.random(len(voices)) < 0.5 + 0.45 * intensity
         plays[rng.choice(len(voices), min(len(voices), 2), replace=False)] = True
-        loops = tuple(
-            write_loop(voice, chords, bars_each, meter, scale, key, rng) if on else None
-            for voice, on in zip(voices, plays, strict=True)
-        )
+        loops = tuple(write_loop(voice, ground, rng) if on else None for voice, on in zip(voices, plays, strict=True))
         drums = bool(flavours) and rng.random() < 0.35 + 0.65 * intensity
         flavour = flavours[0 if rng.random() < 0.75 else 1] if drums else ""
         busy = float(np.clip(artist.busy + rng.normal(0, 0.2), 0, 1))

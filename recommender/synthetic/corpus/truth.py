@@ -21,8 +21,8 @@ def window_truth(track: Track, starts_s: Sequence[float], length_s: float) -> li
     -------
     list of dict
         ``start_s``; ``tempo_bpm``, ``steady`` (the tempo does not waver and something marks it), ``key`` (pitch class),
-        ``minor``, ``scale``, ``kind``, ``track_families`` of the track; ``families``, ``density`` (onsets a second; what
-        begins within 30 ms is one) and ``energy`` (log1p of the strokes and notes a second, each counted by its
+        ``minor``, ``scale``, ``kind``, ``track_families`` of the track; ``families``, ``density`` (onsets a second;
+        what begins within 30 ms is one) and ``energy`` (log1p of the strokes and notes a second, each counted by its
         loudness) of the window. Families are 0 or 1 for each of `patches.FAMILIES`.
     """
     scores = [score(track, start, length_s) for start in starts_s]
