@@ -305,10 +305,8 @@ def _fit(workspace: Workspace, library: Library, settings: Settings) -> Manifest
         signatures=Signatures.in_rows(model.catalog.tracks, library.signatures) if library.signatures else None,
     )
     if trained is not None:
-        since = f" from {trained.started_from}" if trained.started_from else ""
-        console.out.print(
-            f"learned to hear{since}: {trained.stopped_because}; epoch {trained.best_epoch} of {len(trained.history)} kept"
-        )
+        start = trained.started_from or "nothing"
+        console.out.print(f"hearing, from {start}: {trained.stopped_because}; epoch {trained.best_epoch} is the best")
         from recommender.evaluation.plots import training_curves
 
         training_curves(trained.history, workspace.bundles / manifest.version / "hearing.png")

@@ -99,8 +99,9 @@ class Catalog:
 
     def _codes(self, *columns: str) -> npt.NDArray[np.int32]:
         names = [self.table[column].str.casefold().str.strip() for column in columns]
-        keys = names[0].str.cat(names[1:], sep="\0").to_numpy(dtype=object)
-        known = np.all([name != "" for name in names], axis=0)
+        keys, known = names[0], names[0] != ""
+        for name in names[1:]:
+            keys, known = keys + "\0" + name, known & (name != "")
         alone = [f"\0{row}" for row in range(len(self))]
         return pd.factorize(np.where(known, keys, alone))[0].astype(np.int32)
 

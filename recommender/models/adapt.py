@@ -93,7 +93,7 @@ class LiveEar:
 
     def fixed_pair(self, tracks: Tensor) -> tuple[Tensor, Tensor]:
         """See `Ear`."""
-        pairs = [self.pooled_pair(some) for some in tracks.split(BATCH_TRACKS)]
+        pairs = [self.pooled_pair(some) for some in torch.split(tracks, BATCH_TRACKS)]
         first, last = (torch.cat(side) for side in zip(*pairs, strict=True))
         return self.hearing.place(first), self.hearing.place(last)
 
@@ -117,7 +117,7 @@ class PooledEar:
         self.hearing.eval()
         n_tracks = len(live.table.n_clips)
         with_audio = torch.nonzero(live.table.n_clips)[:, 0]
-        batches = with_audio.split(BATCH_TRACKS)
+        batches = torch.split(with_audio, BATCH_TRACKS)
         pairs = [live.pooled_pair(batch) for batch in batches]
         n_pooled = pairs[0][0].shape[1]
         self.pairs = [torch.zeros(n_tracks, n_pooled, device=live.device) for _ in range(2)]

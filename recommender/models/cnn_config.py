@@ -130,7 +130,7 @@ class TrainCnnConfig:
     temperature: float = 0.1
     artist_weight: float = 0.0
     album_weight: float = 0.0
-    objective: str = "regression"
+    objective: str = "factors"
     alignment_temperature: float = 0.1
     contrastive_weight: float = 0.1
     alignment_weight: float = 1.0

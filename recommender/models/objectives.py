@@ -143,6 +143,14 @@ class Targets:
         moved = (self.factors.to(device), self.known.to(device), self.listeners.to(device))
         return replace(self, factors=moved[0], known=moved[1], listeners=moved[2])
 
+    def among(self, tracks: Tensor) -> Targets:
+        """Return what is known of `tracks` (rows, int64) alone, for training on them: of all others, nothing."""
+        chosen = torch.zeros_like(self.known)
+        chosen[tracks] = True
+        kept = sparse.diags_array(chosen.cpu().numpy().astype(np.float32))
+        factors = self.factors * chosen[:, None]
+        return replace(self, factors=factors, known=self.known & chosen, played=(self.played @ kept).tocsc())
+
     def plays_of(self, tracks: Tensor) -> Tensor:
         """Return who played each of `tracks`, shape (n_users, len(tracks)), float32."""
         columns = self.played[:, tracks.cpu().numpy()].toarray()

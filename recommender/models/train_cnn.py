@@ -101,7 +101,8 @@ def train_cnn(
     kin = _kin(clips, artists, albums, config, device)
     training, validation = _hold_out(table, artists, config)
     goals = Targets.of(clips.tracks, targets, evidence, config.min_evidence, plays, config.seed).to(device)
-    _check_lessons(goals, training, config)
+    lessons = goals.among(training.to(device))
+    _check_lessons(lessons, config)
     steps = max(1, round(len(training) / config.batch_tracks))
     epochs = config.epochs if initial is None else config.adapt_epochs
 
@@ -128,7 +129,7 @@ def train_cnn(
                 vectors = ear.random_pair(tracks, generator)
                 heard = tracks.repeat(2).to(device)
                 contrast = weighted_contrast(vectors, kin.weights(heard), config.temperature)
-                aligned = alignment_loss(head(vectors), heard, goals, config.objective, config.alignment_temperature)
+                aligned = alignment_loss(head(vectors), heard, lessons, config.objective, config.alignment_temperature)
                 loss = config.contrastive_weight * contrast + config.alignment_weight * aligned
 
                 optimizer.zero_grad()
@@ -250,14 +251,14 @@ def _measure(
     }
 
 
-def _check_lessons(goals: Targets, training: Tensor, config: TrainCnnConfig) -> None:
+def _check_lessons(lessons: Targets, config: TrainCnnConfig) -> None:
     aligns = config.alignment_weight > 0 and config.objective != "none"
-    if config.contrastive_weight == 0 and not (aligns and goals.known[training].any()):
+    if config.contrastive_weight == 0 and not (aligns and lessons.known.any()):
         raise ModelError(
             f"no track was played by {config.min_evidence} users or more and contrastive_weight is 0: nothing to learn "
             "from; set contrastive_weight above 0 or add plays"
         )
-    if aligns and config.objective in ("listeners", "towers") and goals.known.any() and not goals.played.nnz:
+    if aligns and config.objective in ("listeners", "towers") and lessons.known.any() and not lessons.played.nnz:
         raise ModelError(
             f"objective {config.objective!r} learns from plays and got none; give plays, or another objective"
         )

@@ -157,16 +157,27 @@ def test_a_checkpoint_of_another_run_is_refused(world, tmp_path, change):
         train_cnn(make_clips(24, seed=5) if change == "clips" else clips, factors, None, config, checkpoint)
 
 
-def test_held_out_tracks_do_not_train(world, trained):
-    clips, factors = world
+@pytest.mark.parametrize("objective", ["regression", "factors", "listeners", "towers"])
+def test_held_out_tracks_do_not_train(world, trained, objective):
+    clips, _ = world
+    factors, plays = make_lessons(clips)
     held_out = np.array([identifier in trained.held_out for identifier in clips.tracks])
     assert held_out.sum() == round(SMALL.held_out * 24)
     other_sound = clips.mels.copy()
     other_sound[held_out[clips.clip_tracks]] = 255 - other_sound[held_out[clips.clip_tracks]]
-    other_taste = factors.track_factors.copy()
+    other_taste, other_plays = factors.track_factors.copy(), plays.toarray()
     other_taste[held_out] *= -1
-    changed = train_cnn(replace(clips, mels=other_sound), replace(factors, track_factors=other_taste), None, SMALL)
-    for before, after in zip(trained.history, changed.history, strict=True):
+    other_plays[:, held_out] = 1 - other_plays[:, held_out]
+    config = replace(SMALL, objective=objective, epochs=2)
+    one = train_cnn(clips, factors, None, config, plays=plays)
+    other = train_cnn(
+        replace(clips, mels=other_sound),
+        replace(factors, track_factors=other_taste),
+        None,
+        config,
+        plays=sparse.csr_matrix(other_plays),
+    )
+    for before, after in zip(one.history, other.history, strict=True):
         assert all(before[name] == after[name] for name in before if name.startswith("train_"))
         assert before["val_align"] != after["val_align"]
 
