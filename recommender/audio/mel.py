@@ -104,7 +104,7 @@ def log_mel_spectrogram(waveform: Float32s, config: MelConfig) -> Float32s:
     Notes
     -----
     ``librosa.feature.melspectrogram(pad_mode="reflect", norm=None)`` divided by ``(n_fft / 4) ** 2``: half the sum of a
-    Hann window is the magnitude of a full-scale sine. Its twin on tensors is `recommender.audio.mel_torch`.
+    Hann window is the magnitude of a full-scale sine.
     """
     waveform = np.asarray(waveform, dtype=np.float32)
     if waveform.shape[-1] <= config.n_fft // 2:
