@@ -48,7 +48,9 @@ FORMAT = "1"
 MEASURES = ("tempo", "density", "energy")
 
 
-def hear_corpus(folder: Path, mel: MelConfig, progress: Progress = silent) -> tuple[list[dict[str, Array]], pd.DataFrame]:
+def hear_corpus(
+    folder: Path, mel: MelConfig, progress: Progress = silent
+) -> tuple[list[dict[str, Array]], pd.DataFrame]:
     """Return the spectrograms of all rendered clips of a corpus, shard by shard, and what is true of them.
 
     Spectrograms are kept in the folder.
@@ -92,7 +94,12 @@ def hear_recordings(folder: Path, mel: MelConfig, progress: Progress = silent) -
         if len(whole) >= 2:
             changed = _through_codecs(np.stack(whole), FILE_HZ, np.random.default_rng([2, number]))
             kinds = {"mels": whole, "changed": changed}
-            heard.append({kind: _spectrograms(np.stack([to_heard(clip) for clip in clips]), mel) for kind, clips in kinds.items()})
+            heard.append(
+                {
+                    kind: _spectrograms(np.stack([to_heard(clip) for clip in clips]), mel)
+                    for kind, clips in kinds.items()
+                }
+            )
     if not heard:
         raise DataError(f"{folder} holds no recording of {CLIP_S + STEP_S:g} s or more; give another --music folder")
     return heard
@@ -118,9 +125,7 @@ def gather(shards: Sequence[dict[str, Array]], truth: pd.DataFrame, recordings: 
     )
 
 
-def run(
-    folder: Path, music: Sequence[Path], config: PretrainConfig, progress: Progress = silent
-) -> TrainedCnn:
+def run(folder: Path, music: Sequence[Path], config: PretrainConfig, progress: Progress = silent) -> TrainedCnn:
     """Hear the corpus in a folder and some recordings, and train on both.
 
     Parameters
@@ -150,10 +155,14 @@ def _truth(truth: pd.DataFrame) -> npt.NDArray[np.float32]:
 
 
 def _spectrograms(sound: npt.NDArray[np.float32], mel: MelConfig) -> npt.NDArray[np.uint8]:
-    return np.concatenate([quantise(log_mel_spectrogram(sound[start : start + 16], mel)) for start in range(0, len(sound), 16)])
+    return np.concatenate(
+        [quantise(log_mel_spectrogram(sound[start : start + 16], mel)) for start in range(0, len(sound), 16)]
+    )
 
 
-def _through_codecs(sound: npt.NDArray[np.float32], sample_rate_hz: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+def _through_codecs(
+    sound: npt.NDArray[np.float32], sample_rate_hz: int, rng: np.random.Generator
+) -> npt.NDArray[np.float32]:
     changed = np.empty_like(sound)
     for row, clip in enumerate(sound):
         codec, low, high = CODECS[rng.integers(len(CODECS))]
@@ -193,7 +202,9 @@ def main() -> None:
     config = replace(usual, epochs=asked.epochs, seed=asked.seed, threads=asked.threads)
     try:
         with console.progress("Rendering") as bar:
-            render_corpus(asked.folder, asked.artists, CorpusConfig(seed=asked.seed), asked.soundfont, asked.threads, bar)
+            render_corpus(
+                asked.folder, asked.artists, CorpusConfig(seed=asked.seed), asked.soundfont, asked.threads, bar
+            )
         with console.progress("Learning to hear") as bar:
             trained = run(asked.folder, asked.music, config, bar)
         asked.out.mkdir(parents=True, exist_ok=True)

@@ -220,9 +220,7 @@ class PretrainConfig:
     held_out: float = 0.05
     rendered_weight: float = 0.3
     shrinkage: float = 0.2
-    augment: AugmentConfig = field(
-        default_factory=lambda: AugmentConfig(tilt_db=6.0, low_pass_hz=4500.0)
-    )
+    augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(tilt_db=6.0, low_pass_hz=4500.0))
     seed: int = 0
     threads: int = 2
     device: str = "auto"

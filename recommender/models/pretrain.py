@@ -191,7 +191,9 @@ class _School:
         for artist in rng.choice(len(artists), min(self.config.batch_artists, len(artists)), replace=False):
             own = artists[artist]
             tracks += [*rng.choice(own, min(self.config.tracks_an_artist, len(own)), replace=False)]
-        return np.concatenate([rng.choice(self.clips_of[track], 2, replace=len(self.clips_of[track]) < 2) for track in tracks])
+        return np.concatenate(
+            [rng.choice(self.clips_of[track], 2, replace=len(self.clips_of[track]) < 2) for track in tracks]
+        )
 
 
 def _loss(
@@ -289,10 +291,14 @@ def _validate(
         rng = np.random.default_rng([config.seed, 1])
         batches = [school.draw(artists, rng) for _ in range(4)]
         crops = [decibels(torch.from_numpy(lessons.mels[rows])).to(device) for rows in batches]
-        graded = [_grade(network, some, lessons, rows, config).item() for some, rows in zip(crops, batches, strict=True)]
+        graded = [
+            _grade(network, some, lessons, rows, config).item() for some, rows in zip(crops, batches, strict=True)
+        ]
         losses[name] = float(np.mean(graded))
         if name == "val":
-            ranks = float(np.mean([_sibling_mrr(network, some, rows, lessons) for some, rows in zip(crops, batches, strict=True)]))
+            ranks = float(
+                np.mean([_sibling_mrr(network, some, rows, lessons) for some, rows in zip(crops, batches, strict=True)])
+            )
     return {"val_loss": losses["val"], "val_mrr": ranks, "gap": losses["val"] - losses["train"]}
 
 

@@ -126,9 +126,7 @@ def hear(ears: Ears, path: Path) -> Heard:
 
     clips = read_clips(path, ears.clip_config)
     vector, clip_vectors = ears.embed_track(clips)
-    return Heard(
-        vector, clip_vectors, clips.starts_s, clips.duration_s, ears.version, clips.warnings, clips.signature
-    )
+    return Heard(vector, clip_vectors, clips.starts_s, clips.duration_s, ears.version, clips.warnings, clips.signature)
 
 
 def _rehearse(ears: Ears) -> None:

@@ -33,7 +33,9 @@ def moved(before: TrainedCnn, after: TrainedCnn) -> dict[str, float]:
     return steps
 
 
-@pytest.mark.parametrize(("trains", "still"), [("all", set()), ("upper", {"pitch"}), ("head", {"pitch", "patterns", "events"})])
+@pytest.mark.parametrize(
+    ("trains", "still"), [("all", set()), ("upper", {"pitch"}), ("head", {"pitch", "patterns", "events"})]
+)
 def test_only_what_is_to_move_moves(world, initial, trains, still):
     adapted = train_cnn(*world, replace(ADAPT, trains=trains), initial=initial)
     steps = moved(initial, adapted)
