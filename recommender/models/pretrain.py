@@ -111,6 +111,7 @@ def pretrain(
             load_checkpoint(checkpoint, run, state)
         for epoch in range(state.epoch + 1, config.epochs + 1):
             network.train()
+            torch.manual_seed(config.seed + epoch)  # dropout draws from torch's global generator
             losses = []
             for step in range(config.steps):
                 done = (epoch - 1) * config.steps + step
@@ -311,9 +312,10 @@ def _sibling_mrr(network: nn.ModuleDict, crops: Tensor, rows: Codes, lessons: Le
 
 
 def _set_learning_rate(optimizer: torch.optim.Optimizer, config: PretrainConfig, done: int) -> None:
-    cosine = 0.5 * (1 + math.cos(math.pi * done / (config.epochs * config.steps)))
+    total = config.epochs * config.steps
+    cosine = 0.5 * (1 + math.cos(math.pi * done / total))
     for group in optimizer.param_groups:
-        group["lr"] = config.learning_rate * min(1.0, (done + 1) / 100) * cosine
+        group["lr"] = config.learning_rate * min(1.0, (done + 1) / min(100, total / 10)) * cosine
 
 
 def place_by_discriminants(
