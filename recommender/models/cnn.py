@@ -11,7 +11,7 @@ from recommender.models.cnn_config import BANDS_A_GROUP, MIN_FRAMES, CnnConfig
 
 __all__ = ["MIN_FRAMES", "CnnConfig", "SpectrogramCNN", "set_level"]
 
-_CUT = 6.0
+CUT = 6.0
 """Pooled values further than so many standard deviations out are cut off: odd music is odd, not infinitely so."""
 
 
@@ -79,7 +79,7 @@ class SpectrogramCNN(nn.Module):
     def place(self, pooled: Tensor) -> Tensor:
         """Embed what `pool` gives, (batch, n_pooled), in unit vectors: the last layer."""
         standardised, linear = self.embed
-        return nn.functional.normalize(linear(standardised(pooled).clamp(-_CUT, _CUT)), dim=1)
+        return nn.functional.normalize(linear(standardised(pooled).clamp(-CUT, CUT)), dim=1)
 
     def pool(self, mels: Tensor) -> Tensor:
         """Return what the layers before the last make of a batch of clips, shape (batch, n_pooled), float32.

@@ -47,7 +47,7 @@ class CnnConfig:
     """
 
     mel: MelConfig = field(default_factory=MelConfig)
-    dim: int = 128
+    dim: int = 192
     pitch_channels: int = 16
     channels: int = 96
     events: int = 256
@@ -196,8 +196,9 @@ class PretrainConfig:
         Share of the clips that are heard through a codec.
     held_out : float
         Share of the rendered artists that validate.
-    rendered_weight, shrinkage : float
-        Of the last layer: weight of the rendered artists' scatter, and how far the scatter within is shrunk.
+    statistics_weight, codec_weight, shrinkage : float
+        Of the last layer: how much the statistics weigh beside what was learned, how much more a codec's changes count
+        than other differences within a track, and how far the scatter within is shrunk.
     augment : AugmentConfig
     seed, threads : int
     device : str
@@ -218,7 +219,8 @@ class PretrainConfig:
     truth_weight: float = 0.3
     codec_share: float = 0.4
     held_out: float = 0.05
-    rendered_weight: float = 0.3
+    statistics_weight: float = 1.5
+    codec_weight: float = 10.0
     shrinkage: float = 0.2
     augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(tilt_db=6.0, low_pass_hz=4500.0))
     seed: int = 0

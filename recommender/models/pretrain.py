@@ -24,7 +24,7 @@ from recommender.data.progress import Progress, silent
 from recommender.data.storage import digest_of
 from recommender.errors import DataError, ModelError
 from recommender.models.checkpoint import TrainingState, load_checkpoint, save_checkpoint, set_weights, weights_of
-from recommender.models.cnn import SpectrogramCNN
+from recommender.models.cnn import CUT, SpectrogramCNN
 from recommender.models.cnn_config import PretrainConfig, TrainCnnConfig
 from recommender.models.crops import decibels
 from recommender.models.objectives import mean_reciprocal_rank
@@ -160,7 +160,7 @@ class _Exam(nn.Module):
         self.truth = nn.Linear(n_events, lessons.truth.shape[1])
 
     def forward(self, events: Tensor) -> tuple[Tensor, Tensor]:
-        learned = self.forget(self.standardise(events).clamp(-6, 6))
+        learned = self.forget(self.standardise(events).clamp(-CUT, CUT))
         return functional.normalize(self.likeness(learned), dim=1), self.truth(learned)
 
 
@@ -321,67 +321,71 @@ def _set_learning_rate(optimizer: torch.optim.Optimizer, config: PretrainConfig,
 def place_by_discriminants(
     hearing: SpectrogramCNN, lessons: Lessons, config: PretrainConfig, device: torch.device
 ) -> None:
-    """Solve for the last layer of a network, which is changed in place.
-
-    Parameters
-    ----------
-    hearing : SpectrogramCNN
-    lessons : Lessons
-    config : PretrainConfig
-    device : torch.device
-    """
+    """Solve for the last layer of a network, which is changed in place: what a codec changes is shrunk most."""
     hearing.eval().to(device)
     pooled = _pooled(hearing, lessons.mels, device)
     changed = _pooled(hearing, lessons.changed, device)
     recorded = lessons.artists < 0
     mean, spread = pooled[recorded].mean(axis=0), pooled[recorded].std(axis=0) + 1e-6
-    every = np.clip((np.concatenate([pooled, changed]) - mean) / spread, -6, 6)
-    kinds = np.tile(recorded, 2)
-    groups = [
-        (every[kinds], np.tile(lessons.tracks, 2)[kinds], 1.0),
-        (every[~kinds], np.tile(lessons.artists, 2)[~kinds], config.rendered_weight),
-    ]
-    directions = discriminants(groups, config.cnn.dim, config.shrinkage)
+    weight = np.ones(pooled.shape[1])
+    weight[3 * config.cnn.events :] = config.statistics_weight
+    clean, coded = (np.clip((values - mean) / spread, -CUT, CUT) * weight for values in (pooled, changed))
+    is_coded = (lessons.mels != lessons.changed).any(axis=(1, 2))
+    groups, nuisances = [], []
+    for kind in (recorded, ~recorded):
+        values = np.concatenate([clean[kind], coded[kind]])
+        groups.append((values, np.tile(lessons.tracks[kind], 2)))
+        if (lessons.artists[kind] >= 0).any():
+            groups.append((values, np.tile(lessons.artists[kind], 2)))
+        nuisances.append((coded - clean)[kind & is_coded])
+    directions = discriminants(groups, nuisances, config.cnn.dim, config.codec_weight, config.shrinkage)
     standardised, linear = hearing.embed
     with torch.no_grad():
         standardised.running_mean.copy_(torch.from_numpy(mean))
-        standardised.running_var.copy_(torch.from_numpy(spread**2 - standardised.eps).clamp_min(1e-12))
-        linear.weight.copy_(torch.from_numpy(directions.T.copy()))
+        standardised.running_var.copy_(torch.from_numpy(np.maximum(spread**2 - standardised.eps, 1e-12)))
+        linear.weight.copy_(torch.from_numpy((directions * weight[:, None]).T.copy()))
         linear.bias.zero_()
 
 
-def discriminants(groups: list[tuple[Floats, Codes, float]], dim: int, shrinkage: float) -> Floats:
+def discriminants(
+    groups: list[tuple[Floats, Codes]], nuisances: list[Floats], dim: int, nuisance_weight: float, shrinkage: float
+) -> Floats:
     """Return the directions in which classes differ most for how much their members do.
 
     Parameters
     ----------
-    groups : list of (values (n, n_values), classes (n,), weight)
-        Their scatter is added up, each by its weight.
+    groups : list of (values (n, n_values), classes (n,))
+        Their scatter is added up; classes of different groups have nothing to do with each other.
+    nuisances : list of ndarray, shape (n, n_values)
+        Changes that say nothing; they count as scatter within classes, `nuisance_weight` times.
     dim : int
+    nuisance_weight : float
     shrinkage : float in [0, 1]
         How far the scatter within classes is drawn towards a multiple of the identity.
 
     Returns
     -------
     ndarray, shape (n_values, dim), float64
-        Each as long as the share of the variance along it that is between classes: `sqrt(v / (1 + v))` for a ratio v.
+        Best first, each as long as `sqrt(v / (1 + v))` for its ratio v of the scatter between classes to that within.
 
     Notes
     -----
-    Fisher's linear discriminants with shrinkage, generalised to groups that share no class.
+    Fisher's linear discriminants with shrinkage; `nuisances` are nuisance attributes as in Solomonoff, Campbell &
+    Boardman, "Advances in channel compensation for SVM speaker recognition", ICASSP 2005, weighed instead of projected.
     """
-    within, between = 0.0, 0.0
-    for values, classes, weight in groups:
-        if not len(values):
-            continue
+    size = groups[0][0].shape[1]
+    within, between = np.zeros((size, size)), np.zeros((size, size))
+    for values, classes in groups:
         _, members, counts = np.unique(classes, return_inverse=True, return_counts=True)
-        means = np.zeros((len(counts), values.shape[1]))
+        means = np.zeros((len(counts), size))
         np.add.at(means, members, values)
         means /= counts[:, None]
         rest = values - means[members]
-        within = within + weight * (rest.T @ rest) / len(values)
-        between = between + weight * np.cov(means.T)
-    size = len(within)
+        within += rest.T @ rest / len(values)
+        between += np.cov(means.T)
+    for changes in nuisances:
+        if len(changes):
+            within += nuisance_weight * (changes.T @ changes) / len(changes)
     within = (1 - shrinkage) * within + shrinkage * np.trace(within) / size * np.eye(size)
     ratios, directions = eigh(between, within, subset_by_index=(max(0, size - dim), size - 1))
     share: Floats = np.sqrt(np.maximum(ratios, 0) / (1 + np.maximum(ratios, 0)))

@@ -94,11 +94,21 @@ def test_discriminants_keep_what_differs_between_classes() -> None:
     classes = np.repeat(np.arange(40), 5)
     values = rng.normal(0, 1, (200, 4)) * [0.1, 5.0, 1.0, 1.0]
     values[:, 0] += rng.normal(0, 1, 40)[classes]
-    directions = discriminants([(values, classes, 1.0)], 2, 0.01)
+    directions = discriminants([(values, classes)], [], 2, 1.0, 0.01)
     assert directions.shape == (4, 2)
     best = np.abs(directions[:, 0]) * values.std(axis=0)
     assert best[0] > 20 * best[1:].max()
     assert np.linalg.norm(directions[:, 0]) > np.linalg.norm(directions[:, 1])
+
+
+def test_discriminants_turn_away_from_nuisances() -> None:
+    rng = np.random.default_rng(0)
+    classes = np.repeat(np.arange(40), 5)
+    values = rng.normal(0, 0.3, (200, 2)) + rng.normal(0, 1, (40, 2))[classes]
+    tone = rng.normal(0, 1, (50, 1)) * [[1.0, 0.0]]
+    blind, warned = (discriminants([(values, classes)], [tone], 1, weight, 0.01)[:, 0] for weight in (0.0, 10.0))
+    assert abs(warned[0]) < 0.1 * abs(warned[1])
+    assert abs(blind[0]) > 0.3 * abs(blind[1])
 
 
 def test_lessons_that_do_not_fit_are_refused() -> None:
