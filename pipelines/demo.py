@@ -47,7 +47,7 @@ def run(folder: Path, *, serving: bool = True, port: int = 8000, config: WorldCo
     workspace = open_workspace(folder, create=True)
     with console.progress("Making music and listeners") as bar:
         world = build_world(config or WorldConfig(), folder / "world", bar)
-    _ingest(workspace, world)
+    ingest_world(workspace, world)
     settings = load_settings(folder)
     if not _is_trained(workspace, settings):
         train.run(workspace, settings)
@@ -83,7 +83,8 @@ def compare(model: HybridModel, workspace: Workspace, world: World, progress: Pr
     )
 
 
-def _ingest(workspace: Workspace, world: World) -> None:
+def ingest_world(workspace: Workspace, world: World) -> None:
+    """Fill a workspace with the music and the past of the world in its folder ``world``."""
     music = workspace.folder / "world" / "music"
     with console.progress("Reading the music folder") as bar:
         ingest.run(workspace, music=music, progress=bar)

@@ -16,7 +16,7 @@ from pipelines.workspace import Workspace
 from recommender.data.catalog import Catalog
 from recommender.data.tables import checked_ending, write_table
 from recommender.errors import DataError, UnknownIdError
-from recommender.ranking.sound import Sound, place_sound, query_of_row, query_of_vector, similar_tracks
+from recommender.ranking.sound import Sound, clock, place_sound, query_of_row, query_of_vector, similar_tracks
 from recommender.serving.hearing import Heard, hear
 
 SIMILAR_COLUMNS = ("item_id", "rank", "track", "similarity", "query_start_s", "match_start_s")
@@ -83,7 +83,13 @@ def run(workspace: Workspace, track: str, *, top: int, out: Path | None) -> None
         console.out.print(f"{out}: {len(rows)} rows", markup=False)
         return
     lines = [
-        (r["rank"], r["track"], r["similarity"], _clock(r["query_start_s"]), _clock(r["match_start_s"]), r["item_id"])
+        (
+            r["rank"],
+            r["track"],
+            r["similarity"],
+            *(_time(r[at]) for at in ("query_start_s", "match_start_s")),
+            r["item_id"],
+        )
         for r in rows
     ]
     console.table(f"Sounds like {title}", ("", "track", "similarity", "here", "there", "item_id"), lines)
@@ -123,5 +129,5 @@ def _check_file(workspace: Workspace, track: str) -> None:
         raise UnknownIdError(f"{track!r} is neither a track of {workspace.folder} nor an audio file")
 
 
-def _clock(seconds: float | None) -> str:
-    return "" if seconds is None else f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+def _time(start_s: float | None) -> str:
+    return "" if start_s is None else clock(start_s)

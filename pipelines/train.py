@@ -25,6 +25,7 @@ from recommender.errors import DataError
 
 if TYPE_CHECKING:
     from recommender.audio.clips import ClipConfig, Clips
+    from recommender.models.cnn_config import TrainCnnConfig
     from recommender.models.trained_cnn import TrainedCnn
     from recommender.ranking.model import RankerConfig
     from recommender.serving.bundle import Manifest
@@ -129,6 +130,34 @@ def read_library(workspace: Workspace, clip_config: ClipConfig) -> Library:
     return Library(catalog, interactions, embeddings, clips)
 
 
+def network_to_start_from(config: TrainCnnConfig) -> TrainedCnn | None:
+    """Load what ``start_from`` names; None, saying why, where the shipped network is not there or has another shape.
+
+    Raises
+    ------
+    ArtifactError
+        If the file is damaged, or another than the shipped one is named that is not there.
+    """
+    from recommender.models.shipped import FOLDER, WEIGHTS_FILE, load_shipped_trained
+    from recommender.models.trained_cnn import load_trained
+
+    if config.start_from == "scratch":
+        return None
+    if config.start_from != "shipped":
+        return load_trained(Path(config.start_from))
+    if not (FOLDER / WEIGHTS_FILE).exists():
+        console.out.print("hearing is learned from scratch: this installation has no shipped network")
+        return None
+    shipped = load_shipped_trained()
+    if shipped.config.cnn != config.cnn:
+        console.out.print(
+            "hearing is learned from scratch: [train_cnn.cnn] asks for another network than the shipped one",
+            markup=False,
+        )
+        return None
+    return shipped
+
+
 def hear(
     library: Library,
     training: Interactions,
@@ -165,13 +194,25 @@ def hear(
     from recommender.models.train_cnn import train_cnn
     from recommender.ranking.ranker import validation_split
 
-    factors, evidence = None, None
+    factors, evidence, plays = None, None, None
     ranker = settings.ranker
     heard = library.clips.tracks.known(library.catalog.tracks)
     if training.to_csr().nnz:
         inner = validation_split(training, heard, ranker.seed, ranker.cold_share, ranker.held_out_share).train
-        factors, evidence = fit_als(inner, ranker.als), inner.track_evidence()
-    trained = train_cnn(library.clips, factors, evidence, settings.train_cnn, checkpoint, progress)
+        factors, evidence, plays = fit_als(inner, ranker.als), inner.track_evidence(), inner.to_csr()
+    rows = library.catalog.tracks.rows(library.clips.tracks.ids, unknown="raise")
+    trained = train_cnn(
+        library.clips,
+        factors,
+        evidence,
+        settings.train_cnn,
+        checkpoint,
+        progress,
+        initial=network_to_start_from(settings.train_cnn),
+        plays=plays,
+        artists=library.catalog.artist_codes()[rows],
+        albums=library.catalog.album_codes()[rows],
+    )
     return embed_clips(load_cnn(trained), library.clips), trained
 
 
@@ -231,6 +272,8 @@ def _fit(workspace: Workspace, library: Library, settings: Settings) -> Manifest
         metrics=metrics,
     )
     if trained is not None:
+        start = trained.started_from or "nothing"
+        console.out.print(f"hearing, from {start}: {trained.stopped_because}; epoch {trained.best_epoch} is the best")
         from recommender.evaluation.plots import training_curves
 
         training_curves(trained.history, workspace.bundles / manifest.version / "hearing.png")

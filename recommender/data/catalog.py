@@ -91,9 +91,19 @@ class Catalog:
         Artists are compared without regard to case. A track without an artist gets a code of its own: two unknown
         artists are not the same artist.
         """
-        artist = self.table["artist"].str.casefold().str.strip().to_numpy(dtype=object)
-        keys = np.where(artist == "", [f"\0{row}" for row in range(len(self))], artist)
-        return pd.factorize(keys)[0].astype(np.int32)
+        return self._codes("artist")
+
+    def album_codes(self) -> npt.NDArray[np.int32]:
+        """Return one code an album, as `artist_codes`; albums of one title by two artists are two albums."""
+        return self._codes("artist", "album")
+
+    def _codes(self, *columns: str) -> npt.NDArray[np.int32]:
+        names = [self.table[column].str.casefold().str.strip() for column in columns]
+        keys, known = names[0], names[0] != ""
+        for name in names[1:]:
+            keys, known = keys + "\0" + name, known & (name != "")
+        alone = [f"\0{row}" for row in range(len(self))]
+        return pd.factorize(np.where(known, keys, alone))[0].astype(np.int32)
 
     def label(self, row: int) -> str:
         """Return ``Artist - Title``, or what is known of it."""

@@ -66,6 +66,14 @@ class SpectrogramCNN(nn.Module):
         ModelError
             If the shape does not fit.
         """
+        return self.place(self.pool(mels))
+
+    def place(self, pooled: Tensor) -> Tensor:
+        """Embed what `pool` gives, (batch, n_pooled), in unit vectors: the last layer."""
+        return nn.functional.normalize(self.embed(pooled), dim=1)
+
+    def pool(self, mels: Tensor) -> Tensor:
+        """Return what the layers before the last make of a batch of clips, shape (batch, n_pooled), float32."""
         if mels.ndim != 3 or mels.shape[1] != self.config.mel.n_mels or mels.shape[2] < MIN_FRAMES:
             raise ModelError(
                 f"the CNN hears (batch, {self.config.mel.n_mels}, at least {MIN_FRAMES}) spectrograms, got "
@@ -75,7 +83,7 @@ class SpectrogramCNN(nn.Module):
         partials = self.pitch(heard[:, None]).flatten(1, 2)
         events = self.time(partials)
         pooled = [events.mean(2), events.amax(2), _deviation(events), heard.mean(2), _deviation(heard)]
-        return nn.functional.normalize(self.embed(torch.cat(pooled, dim=1)), dim=1)
+        return torch.cat(pooled, dim=1)
 
 
 def set_level(mels: Tensor, dynamic_range_db: float) -> Tensor:

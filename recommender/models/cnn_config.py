@@ -11,6 +11,12 @@ from recommender.errors import ConfigError
 MIN_FRAMES = 8
 """Fewest frames of a spectrogram that the network can hear: one after its strides."""
 
+OBJECTIVES = ("none", "regression", "factors", "listeners", "towers")
+"""How embeddings are aligned with taste; see `recommender.models.objectives.alignment_loss`."""
+
+TRAINS = ("all", "upper", "head")
+"""What is trained of a network that was trained before: all of it, all but its first layers, its last layer only."""
+
 
 @dataclass(frozen=True)
 class CnnConfig:
@@ -54,8 +60,17 @@ class TrainCnnConfig:
     Parameters
     ----------
     cnn : CnnConfig
+    start_from : str
+        ``"shipped"`` (the network that comes with this package, where it has the shape of `cnn`), ``"scratch"``, or the
+        path of another trained network. `train_cnn` is given what it names.
+    trains : str
+        One of `TRAINS`: how much is trained of a network that is started from. From scratch all of it is.
+    body_rate : float
+        Learning rate of the layers that were trained before and are not the last, as a share of `learning_rate`.
     epochs : int
-        At most; an epoch takes two crops of every track.
+        At most, from scratch; an epoch takes two crops of every track.
+    adapt_epochs : int
+        At most, of a network that is started from.
     patience : int
         Epochs without a lower validation loss after which training stops.
     batch_tracks : int
@@ -65,13 +80,20 @@ class TrainCnnConfig:
     learning_rate, weight_decay : float
         Of AdamW; the rate rises over the first epoch and falls along a half cosine to zero.
     temperature : float
-        Of both losses: low, and only the most similar others count.
+        Of the contrast between crops: low, and only the most similar others count.
+    artist_weight, album_weight : float
+        How much two tracks of one artist, and of one album, belong together where two crops of one track do so by 1.
+    objective : str
+        One of `OBJECTIVES`: how embeddings are aligned with taste.
+    alignment_temperature : float
+        Of the contrastive ones among them.
     contrastive_weight, alignment_weight : float
         Of the two losses; 0 leaves one out.
     min_evidence : int
         Users who must have played a track before its factors are worth predicting.
     held_out : float
-        Share of the tracks that validate and do not train; 0 trains on all, for all epochs.
+        Share of the tracks that validate and do not train, whole artists where they are known; 0 trains on all, for
+        all epochs.
     augment : AugmentConfig
         What may change between the two crops of a track.
     seed : int
@@ -87,13 +109,21 @@ class TrainCnnConfig:
     """
 
     cnn: CnnConfig = field(default_factory=CnnConfig)
+    start_from: str = "shipped"
+    trains: str = "all"
+    body_rate: float = 0.1
     epochs: int = 30
+    adapt_epochs: int = 8
     patience: int = 8
     batch_tracks: int = 32
     crop_frames: int = 150
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     temperature: float = 0.1
+    artist_weight: float = 0.0
+    album_weight: float = 0.0
+    objective: str = "factors"
+    alignment_temperature: float = 0.1
     contrastive_weight: float = 0.1
     alignment_weight: float = 1.0
     min_evidence: int = 3
@@ -104,15 +134,27 @@ class TrainCnnConfig:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("patience", 1), ("batch_tracks", 2), ("threads", 1), ("min_evidence", 1)):
+        for name, least in (
+            ("epochs", 1),
+            ("adapt_epochs", 1),
+            ("patience", 1),
+            ("batch_tracks", 2),
+            ("threads", 1),
+            ("min_evidence", 1),
+        ):
             if getattr(self, name) < least:
                 raise ConfigError(f"train_cnn {name} is {getattr(self, name)}, expected {least} or more")
         if self.crop_frames < MIN_FRAMES:
             raise ConfigError(f"train_cnn crop_frames is {self.crop_frames}, expected {MIN_FRAMES} or more")
-        for name in ("learning_rate", "temperature"):
+        for name, known in (("objective", OBJECTIVES), ("trains", TRAINS)):
+            if getattr(self, name) not in known:
+                raise ConfigError(f"train_cnn {name} is {getattr(self, name)!r}, expected one of {', '.join(known)}")
+        if not self.start_from:
+            raise ConfigError("train_cnn start_from is empty, expected shipped, scratch or the path of a network")
+        for name in ("learning_rate", "temperature", "alignment_temperature", "body_rate"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"train_cnn {name} is {getattr(self, name)}, expected a number above 0")
-        for name in ("contrastive_weight", "alignment_weight", "weight_decay"):
+        for name in ("contrastive_weight", "alignment_weight", "weight_decay", "artist_weight", "album_weight"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"train_cnn {name} is {getattr(self, name)}, expected 0 or more")
         if not 0 <= self.held_out <= 0.5:

@@ -34,6 +34,10 @@ class TrainedCnn:
         Ids of the tracks that validated: their plays and sound never touched the weights.
     version : str
         A digest of the weights and the shape: equal versions give comparable embeddings.
+    started_from : str
+        Version of the network that training began with; ``""`` from scratch.
+    stopped_because : str
+        Why there were no more epochs.
     """
 
     weights: dict[str, Array]
@@ -42,6 +46,8 @@ class TrainedCnn:
     best_epoch: int
     held_out: tuple[str, ...]
     version: str
+    started_from: str = ""
+    stopped_because: str = ""
 
 
 def version_of(weights: dict[str, Array], config: CnnConfig) -> str:
@@ -57,6 +63,8 @@ def save_cnn(trained: TrainedCnn, path: Path) -> None:
         "history": trained.history,
         "best_epoch": trained.best_epoch,
         "held_out": list(trained.held_out),
+        "started_from": trained.started_from,
+        "stopped_because": trained.stopped_because,
     }
     save_arrays(path, KIND, trained.version, trained.weights, metadata)
 
@@ -75,9 +83,10 @@ def load_trained(path: Path, version: str | None = None) -> TrainedCnn:
     try:
         config = _config_from(metadata["config"])
         history, best_epoch, held_out = metadata["history"], int(metadata["best_epoch"]), tuple(metadata["held_out"])
+        past = str(metadata.get("started_from", "")), str(metadata.get("stopped_because", ""))
     except (KeyError, TypeError, ValueError, ConfigError) as error:
         raise ArtifactError(f"{path} does not describe a CNN that this program knows: {error}; train again") from error
-    return TrainedCnn(weights, config, history, best_epoch, held_out, version_of(weights, config.cnn))
+    return TrainedCnn(weights, config, history, best_epoch, held_out, version_of(weights, config.cnn), *past)
 
 
 def _config_from(settings: dict[str, Any]) -> TrainCnnConfig:

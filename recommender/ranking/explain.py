@@ -25,7 +25,7 @@ from recommender.ranking.scoring import (
     sources_of,
     user_vectors,
 )
-from recommender.ranking.sound import SimilarTrack, query_of_row, similar_tracks
+from recommender.ranking.sound import SimilarTrack, clock, matching_seconds, query_of_row, similar_tracks
 from recommender.ranking.taste import binary, taste_system, tastes_of
 
 
@@ -225,7 +225,8 @@ def reasons_for(model: HybridModel, plays: sparse.csr_matrix, ranked: RankedList
     Returns
     -------
     list of str, length of the list
-        The play that contributed most to a CF score; the play that sounds most like a track that its sound put there;
+        The play that contributed most to a CF score; the play that sounds most like a track that its sound put there,
+        with the seconds that match;
         how many listeners a popular one has; in a default list, that a track is popular or new.
     """
     if ranked.basis == "default":
@@ -275,7 +276,7 @@ def _sentence(
     pulled = int(contributions.argmax()) if len(played_rows) and contributions.max() > 0 else None
     sounds = int(alike.argmax()) if len(played_rows) and alike.max() > 0 and model.has_vector[row] else None
     because = f"because you played {named(model, int(played_rows[pulled]))}" if pulled is not None else ""
-    like = f"it sounds like {named(model, int(played_rows[sounds]))}" if sounds is not None else ""
+    like = _likeness(model, row, int(played_rows[sounds])) if sounds is not None else ""
     if source == "content" and like:
         return like if listeners else f"new: {like}"
     if source == "mixed" and because and like and pulled != sounds:
@@ -285,6 +286,14 @@ def _sentence(
     if listeners:
         return f"popular: {listeners} listener{'s' if listeners > 1 else ''} played it"
     return "new: nobody has played it yet"
+
+
+def _likeness(model: HybridModel, row: int, played: int) -> str:
+    assert model.sound is not None
+    here_s, there_s = matching_seconds(model.sound, query_of_row(model.sound, row), played)
+    if here_s is None or there_s is None:
+        return f"it sounds like {named(model, played)}"
+    return f"it sounds like {named(model, played)} ({clock(here_s)} here, {clock(there_s)} there)"
 
 
 def _default_sentence(model: HybridModel, row: int) -> str:

@@ -188,16 +188,28 @@ def similar_tracks(
     similarity[np.asarray(exclude, dtype=np.int64)] = -np.inf
     rows = np.lexsort((np.arange(len(similarity)), -similarity))[:top]
     return [
-        SimilarTrack(int(row), float(np.clip(similarity[row], -1, 1)), *_matching_seconds(space, query, int(row)))
+        SimilarTrack(int(row), float(np.clip(similarity[row], -1, 1)), *matching_seconds(space, query, int(row)))
         for row in rows
         if np.isfinite(similarity[row])
     ]
 
 
-def _matching_seconds(space: Sound, query: SoundQuery, row: int) -> tuple[float | None, float | None]:
+def matching_seconds(space: Sound, query: SoundQuery, row: int) -> tuple[float | None, float | None]:
+    """Return where the clips start that are most alike: in the query, and in a track. None where there are no clips."""
     first, last = np.searchsorted(space.clip_tracks, [row, row + 1])
     if first == last or len(query.clip_vectors) == 0:
         return None, None
     pairs = query.clip_vectors @ space.clip_vectors[first:last].T
     mine, theirs = np.unravel_index(int(pairs.argmax()), pairs.shape)
     return float(query.clip_starts_s[mine]), float(space.clip_starts_s[first + theirs])
+
+
+def clock(seconds: float) -> str:
+    """Return minutes and seconds.
+
+    Examples
+    --------
+    >>> clock(64.6)
+    '1:04'
+    """
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -132,14 +132,3 @@ def history(snapshot: Snapshot, user_id: str) -> tuple[sparse.csr_matrix, sparse
         )
     row = model.users.row(user_id)
     return model.plays[row], model.heard[row]
-
-
-def clock(seconds: float) -> str:
-    """Return minutes and seconds.
-
-    Examples
-    --------
-    >>> clock(64.6)
-    '1:04'
-    """
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

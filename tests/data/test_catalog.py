@@ -45,6 +45,15 @@ def test_unknown_artists_are_not_one_artist() -> None:
     assert len(set(codes.tolist())) == 4
 
 
+def test_albums_of_one_title_by_two_artists_are_two_albums() -> None:
+    artists, albums = ["Ada", "ada", "Ben", "Ben", "", ""], ["Hits", "hits ", "Hits", "", "Hits", "Hits"]
+    codes = Catalog.from_frame(
+        pd.DataFrame({"item_id": list("abcdef"), "artist": artists, "album": albums})
+    ).album_codes()
+    assert codes[0] == codes[1]
+    assert len(set(codes[1:])) == 5
+
+
 def test_labels() -> None:
     frame = pd.DataFrame(
         {"item_id": ["a", "b", "c", "d"], "title": ["Song", "Solo", "", "Same"], "artist": ["Ada", "", "Cyd", "Same"]}

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 
 from recommender.audio.augment import AugmentConfig
 from recommender.audio.clips import Clips
 from recommender.audio.mel import MelConfig
 from recommender.data.vocabulary import Vocabulary
-from recommender.errors import ArtifactError, ConfigError, ModelError, VersionError
+from recommender.errors import ArtifactError, ConfigError, DataError, ModelError, VersionError
 from recommender.models.cnn import CnnConfig, SpectrogramCNN
 from recommender.models.embed import embed_clips, load_cnn
 from recommender.models.factors import AlsConfig, Factors
@@ -156,16 +157,27 @@ def test_a_checkpoint_of_another_run_is_refused(world, tmp_path, change):
         train_cnn(make_clips(24, seed=5) if change == "clips" else clips, factors, None, config, checkpoint)
 
 
-def test_held_out_tracks_do_not_train(world, trained):
-    clips, factors = world
+@pytest.mark.parametrize("objective", ["regression", "factors", "listeners", "towers"])
+def test_held_out_tracks_do_not_train(world, trained, objective):
+    clips, _ = world
+    factors, plays = make_lessons(clips)
     held_out = np.array([identifier in trained.held_out for identifier in clips.tracks])
     assert held_out.sum() == round(SMALL.held_out * 24)
     other_sound = clips.mels.copy()
     other_sound[held_out[clips.clip_tracks]] = 255 - other_sound[held_out[clips.clip_tracks]]
-    other_taste = factors.track_factors.copy()
+    other_taste, other_plays = factors.track_factors.copy(), plays.toarray()
     other_taste[held_out] *= -1
-    changed = train_cnn(replace(clips, mels=other_sound), replace(factors, track_factors=other_taste), None, SMALL)
-    for before, after in zip(trained.history, changed.history, strict=True):
+    other_plays[:, held_out] = 1 - other_plays[:, held_out]
+    config = replace(SMALL, objective=objective, epochs=2)
+    one = train_cnn(clips, factors, None, config, plays=plays)
+    other = train_cnn(
+        replace(clips, mels=other_sound),
+        replace(factors, track_factors=other_taste),
+        None,
+        config,
+        plays=sparse.csr_matrix(other_plays),
+    )
+    for before, after in zip(one.history, other.history, strict=True):
         assert all(before[name] == after[name] for name in before if name.startswith("train_"))
         assert before["val_align"] != after["val_align"]
 
@@ -203,6 +215,79 @@ def test_it_stops_when_it_no_longer_gets_better_and_keeps_the_best(world):
     assert losses[trained.best_epoch - 1] == min(losses)
 
 
+def test_it_says_why_it_stopped_and_how_far_training_and_validation_are_apart(world, trained):
+    assert trained.stopped_because == "all 4 epochs were done"
+    noise = replace(world[1], track_factors=np.random.default_rng(0).normal(size=(24, 6)).astype(np.float32))
+    config = replace(SMALL, epochs=60, patience=5, learning_rate=0.01, contrastive_weight=0.0, augment=UNCHANGED)
+    memorised = train_cnn(world[0], noise, None, config)
+    assert memorised.stopped_because.startswith("the validation loss had not fallen for 5 epochs, since epoch")
+    assert memorised.history[-1]["gap"] > memorised.history[0]["gap"] + 0.3
+
+
+def make_lessons(clips: Clips) -> tuple[Factors, sparse.csr_matrix]:
+    """Eight users, two of each timbre, with factors that say what they play."""
+    factors = make_factors(clips)
+    centres = np.random.default_rng(8).normal(size=(N_TIMBRES, 6)).astype(np.float32)
+    users = Vocabulary("user", tuple("abcdefgh"))
+    likes = np.arange(8)[:, None] % N_TIMBRES == np.arange(len(clips.tracks))[None, :] % N_TIMBRES
+    return replace(factors, users=users, user_factors=centres[np.arange(8) % N_TIMBRES]), sparse.csr_matrix(likes * 1.0)
+
+
+@pytest.mark.parametrize("objective", ["regression", "factors", "listeners", "towers"])
+def test_every_objective_teaches_whose_taste_a_track_is(objective):
+    clips = make_clips(48)
+    factors, plays = make_lessons(clips)
+    config = replace(SMALL, epochs=10, objective=objective, contrastive_weight=0.0, augment=UNCHANGED)
+    trained = train_cnn(clips, factors, None, config, plays=plays)
+    assert trained.history[-1]["val_align"] < 0.95 * trained.history[0]["val_align"]
+    unseen = make_clips(40, seed=99)
+    vectors, timbre = embed_clips(load_cnn(trained), unseen).vectors, np.arange(40) % N_TIMBRES
+    similarity = vectors @ vectors.T - 9 * np.eye(40)
+    assert (timbre[similarity.argmax(axis=1)] == timbre).mean() > 0.7
+
+
+@pytest.mark.parametrize("objective", ["listeners", "towers"])
+def test_an_objective_that_needs_plays_says_so(world, objective):
+    with pytest.raises(ModelError, match=f"'{objective}' learns from plays and got none"):
+        train_cnn(*world, None, replace(SMALL, objective=objective))
+
+
+def test_without_an_objective_the_factors_teach_nothing(world):
+    config = replace(SMALL, epochs=2, objective="none")
+    assert train_cnn(*world, None, config).version == train_cnn(world[0], None, None, config).version
+
+
+def test_artists_are_held_out_whole(world):
+    artists = np.arange(24) // 3
+    trained = train_cnn(*world, None, replace(SMALL, epochs=1), artists=artists)
+    held_out = np.array([identifier in trained.held_out for identifier in world[0].tracks])
+    assert 0 < held_out.sum() < 12
+    assert set(artists[held_out]).isdisjoint(artists[~held_out])
+
+
+def test_one_artist_alone_is_divided(world):
+    trained = train_cnn(*world, None, replace(SMALL, epochs=1), artists=np.zeros(24, dtype=int))
+    assert len(trained.held_out) == round(SMALL.held_out * 24)
+
+
+def test_artists_bring_their_tracks_together():
+    clips = make_clips(48)
+    artists = np.arange(48) % N_TIMBRES
+    spread = []
+    for weight in (0.0, 1.0):
+        config = replace(SMALL, epochs=8, held_out=0.0, artist_weight=weight)
+        vectors = embed_clips(load_cnn(train_cnn(clips, None, None, config, artists=artists)), clips).vectors
+        alike = vectors @ vectors.T
+        same = artists[:, None] == artists
+        spread.append(alike[same & ~np.eye(48, dtype=bool)].mean() - alike[~same].mean())
+    assert spread[1] > spread[0] + 0.1
+
+
+def test_codes_of_other_tracks_are_refused(world):
+    with pytest.raises(DataError, match=r"albums has shape \(3,\), expected one code for each of 24"):
+        train_cnn(*world, None, SMALL, albums=np.zeros(3, dtype=int))
+
+
 def test_too_few_tracks_are_refused_with_the_least_number():
     with pytest.raises(ModelError, match=r"7 tracks have audio.*at least 8"):
         train_cnn(make_clips(7), None, None, SMALL)
@@ -233,6 +318,10 @@ def test_clips_shorter_than_a_crop_are_refused(world):
         {"learning_rate": 0.0},
         {"alignment_weight": -1.0},
         {"held_out": 0.7},
+        {"objective": "triplets"},
+        {"trains": "tail"},
+        {"adapt_epochs": 0},
+        {"start_from": ""},
     ],
 )
 def test_settings_that_cannot_be_used_are_refused(wrong):

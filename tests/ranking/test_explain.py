@@ -89,8 +89,12 @@ def test_reasons_name_the_play_that_did_it(hybrid, clusters):
                 assert one.reason == f"because you played {named(hybrid, int(best))}"
             if one.source == "content" and hybrid.evidence[row] == 0 and "sounds like" in one.reason:
                 best = played[np.argmax(hybrid.sound.vectors[played] @ hybrid.sound.vectors[row])]
-                assert one.reason == f"new: it sounds like {named(hybrid, int(best))}"
-    assert {"cf", "content"} <= seen
+                clips = hybrid.sound.clip_vectors.reshape(len(hybrid.catalog), 2, -1)
+                here, there = np.unravel_index((clips[row] @ clips[best].T).argmax(), (2, 2))
+                seconds = f"(0:{10 * here:02d} here, 0:{10 * there:02d} there)"
+                assert one.reason == f"new: it sounds like {named(hybrid, int(best))} {seconds}"
+                seen.add(seconds)
+    assert {"cf", "content", "(0:10 here, 0:10 there)"} <= seen
 
 
 def test_a_played_track_is_not_its_own_reason(hybrid, clusters):

@@ -10,12 +10,13 @@ from fastapi import APIRouter, File, Form, Query, Response, UploadFile
 from fastapi.responses import FileResponse
 
 from recommender.ranking.ranker import query_of_row, similar_tracks
+from recommender.ranking.sound import clock
 from recommender.serving.context import Now, ServerContext
 from recommender.serving.media import find_audio, media_type
 from recommender.serving.problems import Problem, problems
 from recommender.serving.schemas import MAX_TOP, SimilarItem, SimilarTracks, TrackAnswer, TrackPage, UploadAnswer
 from recommender.serving.uploads import MAX_NAME, Tags, accept_upload
-from recommender.serving.views import clock, evidence_of, tracks_of
+from recommender.serving.views import evidence_of, tracks_of
 
 router = APIRouter(prefix="/v1/tracks", tags=["tracks"])
 AUDIO_RESPONSES: dict[int | str, dict[str, Any]] = {
