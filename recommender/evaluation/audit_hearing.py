@@ -35,6 +35,10 @@ CLIPS_A_TRACK = 2
 SPARE_S = 1.0
 NEAREST = 10
 PROBE_DRAWS = 300
+SWAPS = 39
+SURE = 0.03
+TESTED = ("gain -6 dB", "MP3 64k", "low-pass 11 kHz", "tone")
+"""Versions whose probe is tested, by swapping the versions of tracks; a probe on few tracks is often lucky."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,17 +64,28 @@ class Changed:
 
 @dataclass(frozen=True)
 class Heard:
-    """Whether a change is heard: the AUC of a linear probe, with its 95 % interval, and the nearest that stay."""
+    """Whether a change is heard.
+
+    Parameters
+    ----------
+    auc, low, high : float
+        Of a linear probe for it, with its 95 % interval over artists.
+    stay : float
+        Share of the 10 nearest that stay.
+    p : float
+        Of an AUC so high if it were by chance which of a track's two versions is the changed one; NaN if not tested.
+    """
 
     auc: float
     low: float
     high: float
     stay: float
+    p: float
 
     @property
     def is_heard(self) -> bool:
         """Whether the probe surely tells the change."""
-        return self.low > 0.55 and self.auc >= 0.6
+        return self.low > 0.55 and self.auc >= 0.6 and self.p <= SURE
 
 
 def change_and_embed(
@@ -186,7 +201,9 @@ def what_is_heard(
         both = np.concatenate([changed.vectors[UNCHANGED], changed.vectors[version]])
         labels = np.repeat([False, True], len(changed.clip_tracks))
         groups = np.tile(artists[changed.clip_tracks], 2)
-        heard[version] = Heard(*probe_auc(both, labels, groups, seed), float(stay))
+        told = probe_auc(both, labels, groups, seed)
+        p = _by_luck(both, changed.clip_tracks, groups, told[0], seed) if version in TESTED else float("nan")
+        heard[version] = Heard(*told, float(stay), p)
     return heard
 
 
@@ -201,9 +218,7 @@ def probe_auc(
     if len(names) < 3 or len(np.unique(labels)) < 2:
         return float("nan"), float("nan"), float("nan")
     scores, folds = probe_scores(vectors.astype(np.float64), labels, of.astype(np.int64), seed)
-    for fold in np.unique(folds):
-        inside = scores[folds == fold]
-        scores[folds == fold] = (inside - inside.mean()) / max(float(inside.std()), 1e-9)
+    scores = _standardised(scores, folds)
     rng = np.random.default_rng(seed)
     members = [np.flatnonzero(of == group) for group in range(len(names))]
     drawn = []
@@ -213,6 +228,27 @@ def probe_auc(
             drawn.append(auc(scores[rows], labels[rows]))
     low, high = interval(np.array(drawn)[:, None])
     return auc(scores, labels), float(low[0]), float(high[0])
+
+
+def _by_luck(vectors: npt.NDArray[np.floating], clip_tracks: Ints, groups: Ints, reached: float, seed: int) -> float:
+    """Return how often the probe does as well where half of the tracks have their two versions swapped."""
+    rng = np.random.default_rng(seed)
+    _, of = np.unique(groups, return_inverse=True)
+    as_high = 0
+    for _ in range(SWAPS if len(np.unique(of)) >= 3 else 0):
+        swapped = rng.random(int(clip_tracks.max()) + 1) < 0.5
+        labels = np.concatenate([swapped[clip_tracks], ~swapped[clip_tracks]])
+        scores, folds = probe_scores(vectors.astype(np.float64), labels, of.astype(np.int64), seed)
+        as_high += auc(_standardised(scores, folds), labels) >= reached
+    return (1 + as_high) / (1 + SWAPS)
+
+
+def _standardised(scores: Floats, folds: Ints) -> Floats:
+    """Bring the scores of all folds to one scale."""
+    for fold in np.unique(folds):
+        inside = scores[folds == fold]
+        scores[folds == fold] = (inside - inside.mean()) / max(float(inside.std()), 1e-9)
+    return scores
 
 
 def _nearest(tracks: npt.NDArray[np.float32], library: npt.NDArray[np.float32], own_rows: Ints) -> npt.NDArray[np.intp]:

@@ -61,12 +61,12 @@ def plot_audit(
         A .png or .svg, written whole or not at all.
     """
     figure, axes = new_figure(3, width=5.4, height=5.2, share_y=False)
-    best = [[one for one in separations if one.label == label][:4] for label in _labels(separations)]
+    best = [[one for one in separations if one.label == label][:3] for label in _labels(separations)]
     rows = [one for each in best for one in each]
     colours = [SUBJECT_COLOUR if one.is_found else LIMIT_COLOUR for one in rows]
     places = np.arange(len(rows))
     axes[0].barh(places, [abs(one.auc - 0.5) + 0.5 for one in rows], color=colours, height=0.66)
-    axes[0].set_yticks(places, [f"{one.label.rstrip('*')}: {one.feature}" for one in rows], fontsize=7.5)
+    axes[0].set_yticks(places, [f"{one.label.rstrip('*')}:\n{one.feature}" for one in rows], fontsize=7.5)
     axes[0].set_xlim(0.5, 1)
     axes[0].invert_yaxis()
     axes[0].set_xlabel("AUC, either way; coloured: found")
@@ -82,7 +82,7 @@ def plot_audit(
     axes[1].invert_yaxis()
     axes[1].axvline(0.5, color=LIMIT_COLOUR, linestyle="--")
     axes[1].set_xlim(0, 1.02)
-    axes[1].legend(frameon=False, fontsize=8, loc="lower left")
+    axes[1].legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.4, -0.06), ncols=2)
     _finish(axes[1], "what the network hears of a change")
 
     if retrieval is not None:

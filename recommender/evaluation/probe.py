@@ -48,8 +48,12 @@ def probe_scores(features: Floats, labels: npt.NDArray[np.bool_], groups: Ints, 
 
 
 def auc(scores: Floats, labels: npt.NDArray[np.bool_]) -> float:
-    """Return the share of pairs (True, False) in which the True row scores higher; equal scores count half."""
-    return float(wins(scores, labels).mean())
+    """Return the share of pairs (True, False) in which the True row scores higher; equal scores count half.
+
+    0.5 without pairs.
+    """
+    pairs = wins(scores, labels)
+    return float(pairs.mean()) if pairs.size else 0.5
 
 
 def wins(scores: Floats, labels: npt.NDArray[np.bool_]) -> Floats:
