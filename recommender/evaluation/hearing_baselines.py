@@ -88,10 +88,8 @@ def mel_extract(config: MelConfig) -> Extract:
         )
 
     def compute(waveforms: Waveform) -> Array:
-        import torch
-
         return np.concatenate(
-            [quantise(log_mel_spectrogram(torch.from_numpy(each[None]), config).numpy()) for each in waveforms]
+            [quantise(log_mel_spectrogram(each[None], config)) for each in waveforms]
         )
 
     return Extract(f"mel-{digest_of(np.array([repr(config)], dtype=object))}", compute)
