@@ -2,7 +2,7 @@
 
 Run from the repository::
 
-    python -m pipelines.pretrain FOLDER [--artists 688] [--music DIR]... [--out recommender/models/shipped]
+    python -m pipelines.pretrain FOLDER [--artists 960] [--music DIR]... [--out recommender/models/shipped]
 
 FOLDER keeps the rendered music, its spectrograms and the training's state: run it again to go on. DIR holds recordings,
 of which only the sound is used, no tag and no file name. A GPU is used where there is one.
@@ -191,7 +191,7 @@ def main() -> None:
     usual = PretrainConfig()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--artists", type=int, default=688)
+    parser.add_argument("--artists", type=int, default=960)
     parser.add_argument("--music", type=Path, action="append", default=[])
     parser.add_argument("--soundfont", type=Path)
     parser.add_argument("--epochs", type=int, default=usual.epochs)

@@ -88,9 +88,7 @@ def mel_extract(config: MelConfig) -> Extract:
         )
 
     def compute(waveforms: Waveform) -> Array:
-        return np.concatenate(
-            [quantise(log_mel_spectrogram(each[None], config)) for each in waveforms]
-        )
+        return np.concatenate([quantise(log_mel_spectrogram(each[None], config)) for each in waveforms])
 
     return Extract(f"mel-{digest_of(np.array([repr(config)], dtype=object))}", compute)
 

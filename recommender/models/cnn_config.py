@@ -195,7 +195,7 @@ class PretrainConfig:
     codec_share : float
         Share of the clips that are heard through a codec.
     held_out : float
-        Share of the rendered artists that validate.
+        Share of the rendered artists that the convolutions do not learn from: they validate, and place the last layer.
     statistics_weight, codec_weight, shrinkage : float
         Of the last layer: how much the statistics weigh beside what was learned, how much more a codec's changes count
         than other differences within a track, and how far the scatter within is shrunk.
@@ -218,8 +218,8 @@ class PretrainConfig:
     artist_weight: float = 0.5
     truth_weight: float = 0.3
     codec_share: float = 0.4
-    held_out: float = 0.05
-    statistics_weight: float = 1.5
+    held_out: float = 0.28
+    statistics_weight: float = 2.0
     codec_weight: float = 10.0
     shrinkage: float = 0.2
     augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(tilt_db=6.0, low_pass_hz=4500.0))

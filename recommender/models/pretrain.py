@@ -3,7 +3,7 @@
 First the convolutions learn, by contrast: clips of one track belong together, clips of one artist too, and what a clip
 is of (instruments, tempo, density, energy) can be told from it. Then the last layer is solved for: the linear
 discriminants of everything that is pooled, which keep what differs between tracks and artists, and shrink what differs
-within a track or comes from a codec.
+within a track or comes from a codec. Artists that the convolutions did not learn from say which.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def pretrain(
             if checkpoint is not None:
                 save_checkpoint(checkpoint, run, state)
         set_weights(network, state.best_weights)
-        place_by_discriminants(hearing, lessons, config, device)
+        place_by_discriminants(hearing, lessons, school.unheard, config, device)
         weights = weights_of(hearing)
     return TrainedCnn(
         weights,
@@ -185,6 +185,7 @@ class _School:
         held = rng.permutation(artists)[:n_held]
         self.training = [np.flatnonzero(of_artist == artist) for artist in np.setdiff1d(artists, held)]
         self.validation = [np.flatnonzero(of_artist == artist) for artist in held]
+        self.unheard = np.isin(lessons.artists, held)
 
     def draw(self, artists: list[Codes], rng: np.random.Generator) -> Codes:
         """Return the rows of a batch's clips: two of each recording, then two of each track of some artists."""
@@ -319,24 +320,41 @@ def _set_learning_rate(optimizer: torch.optim.Optimizer, config: PretrainConfig,
 
 
 def place_by_discriminants(
-    hearing: SpectrogramCNN, lessons: Lessons, config: PretrainConfig, device: torch.device
+    hearing: SpectrogramCNN,
+    lessons: Lessons,
+    unheard: npt.NDArray[np.bool_],
+    config: PretrainConfig,
+    device: torch.device,
 ) -> None:
-    """Solve for the last layer of a network, which is changed in place: what a codec changes is shrunk most."""
+    """Solve for the last layer of a network, which is changed in place: what a codec changes is shrunk most.
+
+    Parameters
+    ----------
+    hearing : SpectrogramCNN
+    lessons : Lessons
+    unheard : ndarray, shape (n_clips,), bool
+        Rendered clips of artists that the convolutions did not learn from: of those that they did, they know too much.
+        All recordings count too.
+    config : PretrainConfig
+    device : torch.device
+    """
     hearing.eval().to(device)
-    pooled = _pooled(hearing, lessons.mels, device)
-    changed = _pooled(hearing, lessons.changed, device)
     recorded = lessons.artists < 0
+    used = recorded | unheard
+    pooled = _pooled(hearing, lessons.mels[used], device)
+    changed = _pooled(hearing, lessons.changed[used], device)
+    is_coded = (lessons.mels[used] != lessons.changed[used]).any(axis=(1, 2))
+    tracks, artists, recorded = lessons.tracks[used], lessons.artists[used], recorded[used]
     mean, spread = pooled[recorded].mean(axis=0), pooled[recorded].std(axis=0) + 1e-6
     weight = np.ones(pooled.shape[1])
     weight[3 * config.cnn.events :] = config.statistics_weight
     clean, coded = (np.clip((values - mean) / spread, -CUT, CUT) * weight for values in (pooled, changed))
-    is_coded = (lessons.mels != lessons.changed).any(axis=(1, 2))
     groups, nuisances = [], []
     for kind in (recorded, ~recorded):
         values = np.concatenate([clean[kind], coded[kind]])
-        groups.append((values, np.tile(lessons.tracks[kind], 2)))
-        if (lessons.artists[kind] >= 0).any():
-            groups.append((values, np.tile(lessons.artists[kind], 2)))
+        groups.append((values, np.tile(tracks[kind], 2)))
+        if kind is not recorded:
+            groups.append((values, np.tile(artists[kind], 2)))
         nuisances.append((coded - clean)[kind & is_coded])
     directions = discriminants(groups, nuisances, config.cnn.dim, config.codec_weight, config.shrinkage)
     standardised, linear = hearing.embed
