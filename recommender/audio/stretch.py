@@ -73,7 +73,7 @@ class Stretch:
         if not self._runs or not self._runs[-1].goes_on_with(frame, start_s):
             self._runs.append(Run(start_s, self._sample_rate_hz, frame))
         self._runs[-1].add(frame)
-        self._added_s += length_s
+        self._added_s += max(min(start_s + length_s, self._last_s) - max(start_s, self._first_s), 0.0)
 
     def miss(self, start_s: float) -> None:
         """Note that a packet at `start_s` could not be decoded; before the beginning it does not matter."""
