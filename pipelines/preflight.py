@@ -55,7 +55,9 @@ def run(workspace: Workspace, settings: Settings, *, out: Path | None = None) ->
     factors = fit_als(plays, settings.ranker.als) if plays.to_csr().nnz else None
     evidence = plays.track_evidence() if factors is not None else None
     with console.progress("Trying the network") as bar:
-        report = try_network(clips, factors, evidence, config, progress=bar)
+        report = try_network(
+            clips, factors, evidence, config, progress=bar, plays=plays.to_csr() if factors is not None else None
+        )
     checks = judge_network(report, config)
     checks += check_clips(clips, measure_clips(clips, settings.clips.mel), _durations(library.catalog, clips.tracks))
     if factors is not None and config.alignment_weight > 0:

@@ -309,7 +309,12 @@ def _fit(workspace: Workspace, library: Library, settings: Settings) -> Manifest
         console.out.print(f"hearing, from {start}: {trained.stopped_because}; epoch {trained.best_epoch} is the best")
         from recommender.evaluation.plots import training_curves
 
-        training_curves(trained.history, workspace.bundles / manifest.version / "hearing.png")
+        training_curves(
+            trained.history,
+            workspace.bundles / manifest.version / "hearing.png",
+            best_epoch=trained.best_epoch,
+            stopped_because=trained.stopped_because,
+        )
         shutil.rmtree(workspace.checkpoints, ignore_errors=True)
     current = workspace.bundles / "current"
     serving = current.read_text(encoding="utf-8").strip() if current.exists() else None

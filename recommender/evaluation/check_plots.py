@@ -105,7 +105,7 @@ def _draw_overfit(axis: Any, report: NetworkReport) -> None:
     steps = np.arange(1, len(overfit.contrast) + 1)
     axis.plot(steps, overfit.contrast, color=SUBJECT_COLOUR, linewidth=1.8, label="siblings (contrastive)")
     if np.isfinite(overfit.align).any():
-        axis.plot(steps, overfit.align, color=SERIES_COLOURS[0], linewidth=1.8, label="factors (1 - cosine)")
+        axis.plot(steps, overfit.align, color=SERIES_COLOURS[0], linewidth=1.8, label="taste (alignment)")
     axis.axhline(overfit.chance, color=LIMIT_COLOUR, linestyle="--", label=f"guessing siblings, {overfit.chance:.2f}")
     axis.plot(steps[-1:], [overfit.without_input], "x", color=OTHER_COLOUR, markersize=9, label="without input")
     axis.set_ylim(bottom=0)

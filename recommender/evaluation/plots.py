@@ -128,16 +128,23 @@ def plot_curve(
     save_figure(figure, path)
 
 
-def training_curves(history: Sequence[dict[str, Any]], path: Path) -> None:
+def training_curves(
+    history: Sequence[dict[str, Any]], path: Path, *, best_epoch: int | None = None, stopped_because: str = ""
+) -> None:
     """Draw how a training went: one panel for each quantity that was logged by epoch.
 
     Parameters
     ----------
     history : sequence of dict, one an epoch
         Numbers by name. ``epoch`` gives the horizontal axis where present. Names that differ only in a leading
-        ``train_``, ``validation_``, ``valid_`` or ``val_`` share a panel. Other values are left out.
+        ``train_``, ``validation_``, ``valid_`` or ``val_`` share a panel. Other values are left out. ``gap`` is by how
+        much the validation loss is above that of tracks that trained, measured alike: it is shaded in the loss's panel.
     path : Path
         A .png or .svg, written whole or not at all.
+    best_epoch : int, optional
+        Marked in every panel.
+    stopped_because : str
+        Written above.
 
     Raises
     ------
@@ -146,28 +153,55 @@ def training_curves(history: Sequence[dict[str, Any]], path: Path) -> None:
     """
     panels: dict[str, list[tuple[str, str]]] = {}
     for name in dict.fromkeys(key for epoch in history for key in epoch):
-        if name != "epoch" and any(_is_number(epoch.get(name)) for epoch in history):
+        if name not in ("epoch", "gap") and any(_is_number(epoch.get(name)) for epoch in history):
             quantity, side = _quantity(name)
             panels.setdefault(quantity, []).append((side, name))
     if not panels:
         raise DataError("the training history holds no numbers to draw; train at least one epoch")
-    figure, axes = new_figure(len(panels), width=4.2, height=3.2, share_y=False)
+    figure, axes = new_figure(len(panels), width=4.6, height=3.4, share_y=False)
     for axis, (quantity, series) in zip(axes, panels.items(), strict=True):
         for number, (side, name) in enumerate(series):
-            points = [
-                (epoch.get("epoch", at + 1), epoch[name])
-                for at, epoch in enumerate(history)
-                if _is_number(epoch.get(name))
-            ]
-            colour = SERIES_COLOURS[number % len(SERIES_COLOURS)]
-            axis.plot(*zip(*points, strict=True), label=side, color=colour, linewidth=1.8, marker="o", markersize=3)
+            colour = SERIES_COLOURS[1 if side == "validation" else number % len(SERIES_COLOURS)]
+            axis.plot(*_logged(history, name), label=side, color=colour, linewidth=1.8, marker="o", markersize=3)
+        if quantity == "loss":
+            _shade_gap(axis, history)
+        if best_epoch is not None:
+            axis.axvline(best_epoch, color=OTHER_COLOUR, linestyle=":", linewidth=1.4, label=f"best, {best_epoch}")
         axis.set_title(quantity, fontsize=11, loc="left")
         axis.set_xlabel("epoch")
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(visible=True, color="#e2e8f0", linewidth=0.8)
-        if len(series) > 1 or series[0][0]:
-            axis.legend(frameon=False, fontsize=9)
+        if len(series) > 1 or series[0][0] or best_epoch is not None:
+            axis.legend(frameon=False, fontsize=8)
+    if stopped_because:
+        figure.suptitle(f"Stopped after epoch {len(history)}: {stopped_because}", fontsize=10)
     save_figure(figure, path)
+
+
+def _logged(history: Sequence[dict[str, Any]], name: str) -> tuple[list[float], list[float]]:
+    points = [
+        (epoch.get("epoch", at + 1), epoch[name]) for at, epoch in enumerate(history) if _is_number(epoch.get(name))
+    ]
+    return [epoch for epoch, _ in points], [value for _, value in points]
+
+
+def _shade_gap(axis: Any, history: Sequence[dict[str, Any]]) -> None:
+    """Shade between the validation loss and the loss of as many training tracks, measured alike."""
+    known = [epoch for epoch in history if _is_number(epoch.get("gap")) and _is_number(epoch.get("val_loss"))]
+    if not known:
+        return
+    epochs, above = _logged(known, "val_loss")
+    below = [loss - gap for loss, (_, gap) in zip(above, zip(*_logged(known, "gap"), strict=True), strict=True)]
+    axis.plot(epochs, below, color=OTHER_COLOUR, linewidth=1.2, linestyle="--", label="train, measured alike")
+    axis.fill_between(
+        epochs,
+        below,
+        above,
+        color=SUBJECT_COLOUR,
+        alpha=0.12,
+        linewidth=0,
+        label=f"gap, {known[-1]['gap']:.2f} at last",
+    )
 
 
 def _quantity(name: str) -> tuple[str, str]:

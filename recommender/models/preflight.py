@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy import sparse
 from torch import Tensor, nn
 
 from recommender.audio.augment import augment
@@ -54,6 +55,8 @@ class Overfit:
     ----------
     contrast, align : ndarray, shape (n_steps,), float64
         The two losses; `align` is NaN where no track of the batch has factors.
+    align_floor : float
+        What `align` would be if the network told the factors themselves.
     chance : float
         The contrastive loss of guessing: ``ln(2 n - 1)`` for n tracks.
     without_input : float
@@ -78,6 +81,7 @@ class Overfit:
 
     contrast: Floats
     align: Floats
+    align_floor: float
     chance: float
     without_input: float
     layers: tuple[str, ...]
@@ -161,12 +165,14 @@ def try_network(
     config: TrainCnnConfig,
     network: SpectrogramCNN | None = None,
     progress: Progress = silent,
+    *,
+    plays: sparse.csr_matrix | None = None,
 ) -> NetworkReport:
     """Learn one batch by heart, sweep the learning rate, and see whether the labels belong to the sounds.
 
     Parameters
     ----------
-    clips, targets, evidence, config
+    clips, targets, evidence, config, plays
         As `train_cnn.train_cnn` takes them.
     network : SpectrogramCNN, optional
         A fresh one of `config.cnn` by default; it is trained.
@@ -179,7 +185,7 @@ def try_network(
     """
     table = ClipTable.of(clips)
     device = choose_device(config.device)
-    goals = Targets.of(clips.tracks, targets, evidence, config.min_evidence).to(device)
+    goals = Targets.of(clips.tracks, targets, evidence, config.min_evidence, plays, config.seed).to(device)
     total = STEPS + SWEEP_STEPS
     with reproducible(config.seed, config.threads) as generator:
         hearing = network if network is not None else SpectrogramCNN(config.cnn)
@@ -202,7 +208,8 @@ def _losses(network: nn.ModuleDict, crops: Tensor, tracks: Tensor, goals: Target
     """Return the training's loss, its contrastive and its aligning part, shape (3,)."""
     vectors = network["hearing"](crops)
     contrast = nt_xent(vectors[: len(tracks)], vectors[len(tracks) :], config.temperature)
-    aligned = alignment_loss(network["head"](vectors), tracks.repeat(2), goals)
+    both, objective = tracks.repeat(2), config.objective
+    aligned = alignment_loss(network["head"](vectors), both, goals, objective, config.alignment_temperature)
     return torch.stack(
         [config.contrastive_weight * contrast + config.alignment_weight * aligned, contrast.detach(), aligned.detach()]
     )
@@ -226,7 +233,9 @@ def _learn_by_heart(
 ) -> Overfit:
     network.train()
     named = dict(network.named_parameters())
-    aligns = bool(goals.known[tracks].any()) and config.alignment_weight > 0
+    aligns = bool(goals.known[tracks].any()) and config.alignment_weight > 0 and config.objective != "none"
+    perfect = alignment_loss(goals.factors[tracks], tracks, goals, config.objective, config.alignment_temperature)
+    floor = float(perfect)
     if not aligns:
         named = {name: each for name, each in named.items() if not name.startswith("head.")}
     trainable = {name: each for name, each in named.items() if each.requires_grad}
@@ -244,7 +253,11 @@ def _learn_by_heart(
         history.append(losses.detach().cpu().double().numpy())
         if not np.isfinite(history[-1]).all():
             break
-        if step >= 2 * FIRST_STEPS and history[-1][1] < LEARNT * chance / 2 and (not aligns or history[-1][2] < LEARNT):
+        if (
+            step >= 2 * FIRST_STEPS
+            and history[-1][1] < LEARNT * chance / 2
+            and (not aligns or _left(history, floor) < LEARNT)
+        ):
             break
         optimizer.zero_grad()
         if losses.requires_grad:
@@ -266,6 +279,7 @@ def _learn_by_heart(
     return Overfit(
         curve[:, 1],
         curve[:, 2] if aligns else np.full(len(curve), np.nan),
+        floor,
         chance,
         without,
         tuple(layers),
@@ -279,6 +293,11 @@ def _learn_by_heart(
         n_weights - sum(each.numel() for each in trainable.values()),
         tuple(sorted(set(trainable) - reached)),
     )
+
+
+def _left(history: list[Floats], floor: float) -> float:
+    """Return the share of the first aligning loss, above its floor, that is left."""
+    return float((history[-1][2] - floor) / max(history[0][2] - floor, 1e-9))
 
 
 def _sweep(

@@ -26,7 +26,7 @@ def judge_network(report: NetworkReport, config: TrainCnnConfig) -> list[Check]:
         _learnt("one batch by heart: siblings", overfit.contrast, LEARNT * overfit.chance, overfit, config)
         if config.contrastive_weight > 0
         else None,
-        _learnt("one batch by heart: factors", overfit.align, 3 * LEARNT, overfit, config)
+        _learnt("one batch by heart: taste", overfit.align, _align_goal(overfit), overfit, config)
         if np.isfinite(overfit.align).any()
         else None,
         _input(overfit),
@@ -86,6 +86,11 @@ def _learnt(name: str, curve: np.ndarray, goal: float, overfit: Overfit, config:
         f"{goal:.2f} or less",
         "" if done else why_not(overfit, config),
     )
+
+
+def _align_goal(overfit: Overfit) -> float:
+    """Return the loss at which seven tenths of the way to telling the factors themselves are done."""
+    return overfit.align_floor + 3 * LEARNT * max(float(overfit.align[0]) - overfit.align_floor, 0.0)
 
 
 def _input(overfit: Overfit) -> Check:

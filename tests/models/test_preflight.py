@@ -74,22 +74,22 @@ HEART = "one batch by heart: siblings"
 def test_what_is_whole_passes(clips):
     checks = verdicts(clips)
     assert [check for check in checks.values() if check.verdict not in SILENT] == []
-    assert {HEART, "one batch by heart: factors", "learning rate", "dead units"} <= set(checks)
+    assert {HEART, "one batch by heart: taste", "learning rate", "dead units"} <= set(checks)
 
 
 def test_without_plays_only_the_siblings_are_learnt(clips):
     report = try_network(clips, None, None, SMALL)
     checks = judge_network(report, SMALL)
     assert names_of(checks, "broken") == []
-    assert "one batch by heart: factors" not in {check.name for check in checks}
+    assert "one batch by heart: taste" not in {check.name for check in checks}
     assert report.plays is None
 
 
 def test_a_learning_rate_of_nothing_is_found(clips):
     checks = verdicts(clips, replace(SMALL, learning_rate=1e-12))
-    assert checks["one batch by heart: factors"].verdict == "broken"
-    assert "the weights do not move: learning_rate 1e-12 is too low" in checks["one batch by heart: factors"].advice
-    assert "flat" in checks["one batch by heart: factors"].found
+    assert checks["one batch by heart: taste"].verdict == "broken"
+    assert "the weights do not move: learning_rate 1e-12 is too low" in checks["one batch by heart: taste"].advice
+    assert "flat" in checks["one batch by heart: taste"].found
     assert checks["a step against the weights"].verdict == "broken"
     assert checks["learning rate"].verdict == "warning"
 
@@ -173,7 +173,7 @@ def test_shuffled_plays_are_found(clips):
     order = np.random.default_rng(2).permutation(N_TRACKS)
     checks = verdicts(clips, factors=factors_of(clips, order))
     assert checks["plays belong to their tracks"].verdict == "warning"
-    assert checks["one batch by heart: factors"].verdict == "ok"  # anything can be learnt by heart
+    assert checks["one batch by heart: taste"].verdict == "ok"  # anything can be learnt by heart
 
 
 def test_a_sweep_finds_where_the_loss_falls_and_where_it_comes_back():
