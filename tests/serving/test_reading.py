@@ -43,7 +43,9 @@ def test_heard_tracks_come_back_only_when_asked_for(client: httpx.Client) -> Non
 def test_only_new_tracks_can_be_asked_for(client: httpx.Client) -> None:
     path = f"/v1/users/{LOW_LISTENER}/recommendations?max_listeners=0"
     answer = get(client, path)
-    assert [item["track"]["id"] for item in answer["items"]] == ["low7", "high7", NO_FILE]
+    ids = [item["track"]["id"] for item in answer["items"]]
+    assert ids[0] == "low7"
+    assert sorted(ids) == sorted(["low7", "high7", NO_FILE])
     assert answer["items"][0]["source"] == "content"
     assert (
         get(client, path.replace("=0", "=1000&top=3"))["items"]
