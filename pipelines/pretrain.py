@@ -11,7 +11,7 @@ of which only the sound is used, no tag and no file name. A GPU is used where th
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ import numpy.typing as npt
 from recommender.audio.changes import through_codec
 from recommender.audio.decode import open_audio
 from recommender.audio.mel import MelConfig, log_mel_spectrogram, quantise
+from recommender.audio.stretch import Waveform
 from recommender.data.progress import Progress, silent
 from recommender.data.storage import Array, load_arrays, save_arrays
 from recommender.errors import AudioError, DataError, FirstListenError
@@ -63,7 +64,7 @@ def hear_corpus(
         path = folder / f"mels-{number:05d}.safetensors"
         if not path.exists():
             rng = np.random.default_rng([1, number])
-            sound = waveforms.astype(np.float32) / 32_767
+            sound = waveforms.astype(np.float32) / np.float32(32_767)
             mels = _spectrograms(sound, mel)
             changed = mels.copy()
             changed[::CODEC_EVERY] = _spectrograms(_through_codecs(sound[::CODEC_EVERY], mel.sample_rate_hz, rng), mel)
@@ -93,7 +94,7 @@ def hear_recordings(folder: Path, mel: MelConfig, progress: Progress = silent) -
         whole = [clip for clip in sound if len(clip) == round(CLIP_S * FILE_HZ) and clip.any()]
         if len(whole) >= 2:
             changed = _through_codecs(np.stack(whole), FILE_HZ, np.random.default_rng([2, number]))
-            kinds = {"mels": whole, "changed": changed}
+            kinds: dict[str, Iterable[Waveform]] = {"mels": whole, "changed": changed}
             heard.append(
                 {
                     kind: _spectrograms(np.stack([to_heard(clip) for clip in clips]), mel)
@@ -151,7 +152,7 @@ def _truth(truth: pd.DataFrame) -> npt.NDArray[np.float32]:
     tempo = np.where(truth["steady"], np.log2(truth["tempo_bpm"] / 110), np.nan)
     density = np.log(truth["density"] + 0.3) - 1
     measures = np.stack([tempo, density, truth["energy"] * 2 - 1], axis=1)
-    return np.concatenate([np.stack(truth["families"].to_numpy()), measures], axis=1).astype(np.float32)
+    return np.concatenate([np.array(truth["families"].tolist()), measures], axis=1).astype(np.float32)
 
 
 def _spectrograms(sound: npt.NDArray[np.float32], mel: MelConfig) -> npt.NDArray[np.uint8]:

@@ -119,6 +119,9 @@ class Statistics(nn.Module):
     n_mels : int
     """
 
+    waves: Tensor
+    members: Tensor
+
     WINDOW = 128
     """Frames of a window for modulation, 3 s; windows begin every half of it."""
     RATES = (1, 2, 3, 4, 6, 9, 14, 22, 40, 64)
@@ -151,7 +154,7 @@ class Statistics(nn.Module):
         skewness = third.sign() * (third.abs() + 1e-3) ** (1 / 3)
         stands_out = (heard[:, 2:] - 2 * heard[:, 1:-1] + heard[:, :-2]).abs().mean(2)
         size = heard.shape[1] // self.n_groups
-        groups = heard[:, : size * self.n_groups].unflatten(1, (self.n_groups, size))
+        groups = heard[:, : size * self.n_groups].reshape(heard.shape[0], self.n_groups, size, heard.shape[2])
         span = groups.amax(2) - groups.amin(2)
         return torch.cat(
             [
@@ -173,7 +176,8 @@ class Statistics(nn.Module):
         half = self.WINDOW // 2
         waves = nn.functional.conv1d(centred.flatten(0, 1)[:, None], self.waves, stride=half, padding=half)
         power = (waves**2).mean(2) @ self.members
-        return (power + 1).log().unflatten(0, (-1, self.n_groups)).flatten(1)
+        logarithms: Tensor = (power + 1).log()
+        return logarithms.reshape(levels.shape[0], self.n_groups * self.members.shape[1])
 
 
 class _Block(nn.Module):

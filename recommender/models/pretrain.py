@@ -103,7 +103,7 @@ def pretrain(
         hearing = SpectrogramCNN(config.cnn)
         network = nn.ModuleDict({"hearing": hearing, "exam": _Exam(config, lessons)}).to(device)
         for part in (hearing.pitch, hearing.patterns):
-            part.to(memory_format=torch.channels_last)
+            part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
         state = TrainingState(network, optimizer, generator, weights_of(network), 0, [])
         run = digest_of(lessons.mels, lessons.tracks, lessons.artists, np.array([repr(config)], dtype=object))
@@ -233,7 +233,7 @@ def _grade(network: nn.ModuleDict, crops: Tensor, lessons: Lessons, rows: Codes,
 def _events(network: nn.ModuleDict, crops: Tensor) -> Tensor:
     """Return what the convolutions make of crops; in bfloat16, which takes a third of the time."""
     with torch.autocast(crops.device.type, dtype=torch.bfloat16):
-        events: Tensor = network["hearing"].pool_events(crops)
+        events: Tensor = network["hearing"].pool_events(crops)  # type: ignore[operator]
     return events.float()
 
 
@@ -357,12 +357,15 @@ def place_by_discriminants(
             groups.append((values, np.tile(artists[kind], 2)))
         nuisances.append((coded - clean)[kind & is_coded])
     directions = discriminants(groups, nuisances, config.cnn.dim, config.codec_weight, config.shrinkage)
-    standardised, linear = hearing.embed
-    with torch.no_grad():
-        standardised.running_mean.copy_(torch.from_numpy(mean))
-        standardised.running_var.copy_(torch.from_numpy(np.maximum(spread**2 - standardised.eps, 1e-12)))
-        linear.weight.copy_(torch.from_numpy((directions * weight[:, None]).T.copy()))
-        linear.bias.zero_()
+    standardised = hearing.embed[0]
+    solved = {
+        "0.running_mean": mean,
+        "0.running_var": np.maximum(spread**2 - float(standardised.eps), 1e-12),  # type: ignore[arg-type]
+        "1.weight": (directions * weight[:, None]).T.copy(),
+        "1.bias": np.zeros(config.cnn.dim),
+    }
+    weights = {name: torch.from_numpy(value.astype(np.float32)) for name, value in solved.items()}
+    hearing.embed.load_state_dict(weights | {"0.num_batches_tracked": torch.tensor(0)})
 
 
 def discriminants(
@@ -407,7 +410,8 @@ def discriminants(
     within = (1 - shrinkage) * within + shrinkage * np.trace(within) / size * np.eye(size)
     ratios, directions = eigh(between, within, subset_by_index=(max(0, size - dim), size - 1))
     share: Floats = np.sqrt(np.maximum(ratios, 0) / (1 + np.maximum(ratios, 0)))
-    return (directions * share)[:, ::-1]
+    best_first: Floats = (directions * share)[:, ::-1]
+    return best_first
 
 
 @torch.no_grad()
