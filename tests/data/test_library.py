@@ -134,6 +134,21 @@ def test_a_file_of_the_same_size_is_noticed_by_its_time(tmp_path: Path) -> None:
     assert scan_music(tmp_path, first.files).changed == ("a.wav",)
 
 
+def test_an_album_in_one_file_is_named_and_one_that_is_split_is_not(tmp_path: Path) -> None:
+    whole = song(tmp_path / "Ada" / "whole.wav", "whole")
+    tracks = "".join(f'  TRACK {n:02d} AUDIO\n    TITLE "x"\n    INDEX 01 00:0{n}:00\n' for n in (1, 2, 3))
+    sheet = whole.with_suffix(".cue")
+    sheet.write_text(f'PERFORMER "Ada"\nFILE "whole.wave" WAVE\n{tracks}', encoding="utf-8-sig")
+    parts = [song(tmp_path / "Ben" / f"{n:02d}.wav", str(n)) for n in (1, 2)]
+    lines = [f'FILE "{part.name}" WAVE\n  TRACK {n:02d} AUDIO\n' for n, part in enumerate(parts, 1)]
+    (tmp_path / "Ben" / "split.cue").write_text("".join(lines))
+    (tmp_path / "Ben" / "other.cue").write_bytes(b"\xff\xfeFILE\0" * 9)
+    scan = scan_music(tmp_path)
+    assert scan.warnings == ("Ada/whole.wav: 3 tracks in one file by whole.cue, taken as one; split it",)
+    assert len(scan.files) == 3
+    assert scan_music(tmp_path, scan.files).warnings == ()
+
+
 def test_files_that_change_places(tmp_path: Path) -> None:
     song(tmp_path / "a.wav", "a")
     song(tmp_path / "b.wav", "bb", 1_000_000_002)

@@ -15,9 +15,11 @@ import pytest
 import pipelines.analyse
 import pipelines.analysis_workers as analysis_workers
 from pipelines.analyse import analyse_files
+from pipelines.analysis_workers import JOBS_IN_FLIGHT
 from recommender.audio.clip_store import ClipStore
 from recommender.audio.clips import ClipConfig, read_clips
 from recommender.audio.mel import MelConfig
+from recommender.audio.vector_store import VectorStore
 
 CONFIG = ClipConfig(clip_s=1.0, max_clips=2, mel=MelConfig(n_mels=16))
 
@@ -136,10 +138,13 @@ def read(path, config):
         raise RuntimeError("a bug")
     if what == "hang":
         time.sleep(60)
+    if what == "greedy":
+        np.ones(1 << 30)
     return TrackClips(np.zeros((1, 16, config.n_frames), np.uint8), np.zeros(1, np.float32), 3.0, ())
 
 def work(pipe, config, ears):
     workers.read_clips = read
+    workers._limit_memory()
     workers._serve(pipe, config, ears)
 """
 
@@ -186,6 +191,18 @@ def test_a_bug_of_ours_and_a_file_that_hangs_stop_nobody(
     assert "not decoded within 4 s" in report.failed[1][1]
     assert set(store.failures()) == {songs[3][1]}
     assert "RuntimeError: a bug" in capfd.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux says how large a process is")
+def test_a_file_that_takes_all_memory_is_named(
+    sabotage: Callable[[dict[str, str]], None], store: ClipStore, songs: list[Job]
+) -> None:
+    sabotage({"2.wav": "greedy"})
+    report = analyse_files(songs, store, workers=1)
+    assert report.done == 4
+    assert [path.name for path, _ in report.failed] == ["2.wav"]
+    assert report.failed[0][1].startswith("needs more than 512 MB of memory")
+    assert set(store.failures()) == {songs[2][1]}
 
 
 def test_processes_that_cannot_start_blame_no_file(
@@ -276,6 +293,101 @@ def test_killed_in_the_middle_it_resumes(
             break
         time.sleep(0.1)
     assert not left.strip(), "processes outlived their parent"
+
+
+RESTLESS = """
+import os, sys, time
+from pathlib import Path
+import numpy as np
+import pipelines.analyse as analyse
+import pipelines.analysis_workers as workers
+from recommender.audio.clip_store import ClipStore
+from recommender.audio.clips import ClipConfig, TrackClips
+from recommender.audio.mel import MelConfig
+from recommender.audio.vector_store import VectorStore
+
+analyse.SHARD_TRACKS = 4
+FOLDER = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+
+class Fake:
+    version = "fake"
+    log: str
+
+    def __init__(self, log):
+        self.log = log
+
+    def embed(self, mels):
+        return np.ones((len(mels), 2), np.float32)
+
+def work(pipe, config, ears):
+    def read(path, config):
+        with open(ears.log, "a") as file:
+            file.write(path.name + "\\n")
+        time.sleep(0.05)
+        return TrackClips(np.zeros((1, 16, config.n_frames), np.uint8), np.zeros(1, np.float32), 3.0, ())
+
+    workers.read_clips = read
+    workers._serve(pipe, config, ears)
+
+workers._work = work
+
+if __name__ == "__main__":
+    files = [("t" + p.stem, p.stem, p) for p in sorted(FOLDER.glob("*.wav"))]
+    store = ClipStore(FOLDER / "store", ClipConfig(clip_s=1.0, max_clips=2, mel=MelConfig(n_mels=16)))
+    vectors = VectorStore(FOLDER / "vectors", "fake", store.version)
+    report = analyse.analyse_files(files, store, ears=Fake(str(FOLDER / "log")), vectors=vectors, workers=2)
+    print(*(path.name + ": " + reason for path, reason in report.failed), sep="\\n", flush=True)
+"""
+
+
+def test_killed_at_any_moment_again_and_again_it_ends_with_everything_and_little_twice(tmp_path: Path) -> None:
+    names = {f"{n:02d}.wav" for n in range(40)}
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "script.py").write_text(RESTLESS)
+    log = tmp_path / "log"
+    log.touch()
+    rng = np.random.default_rng(3)
+    for _ in range(3):
+        process = begin(tmp_path, int(rng.integers(1, 9)))
+        time.sleep(rng.uniform(0, 0.06))
+        process.kill()
+        process.communicate(timeout=60)
+    process = begin(tmp_path, 1)
+    workers = subprocess.run(["pgrep", "-P", str(process.pid), "-f", "spawn_main"], capture_output=True, text=True)
+    os.kill(int(workers.stdout.split()[0]), signal.SIGKILL)
+    told, _ = process.communicate(timeout=120)
+    assert told.count("its process was killed (SIGKILL)") == 1, "the other files of its process go on"
+    process = begin(tmp_path, 1)
+    told, _ = process.communicate(timeout=120)
+    assert told.strip() == ""
+    store = ClipStore(tmp_path / "store", CONFIG)
+    assert store.keys() == {Path(name).stem for name in names}
+    assert VectorStore(tmp_path / "vectors", "fake", store.version).keys() == store.keys()
+    assert store.failures() == {}
+    begun = log.read_text().split()
+    assert set(begun) == names
+    # What a killed parent loses: one shard that was not full, and what its two processes had in hand.
+    assert len(begun) <= len(names) + 3 * (4 + 2 * JOBS_IN_FLIGHT) + 1
+    assert not list(tmp_path.glob("*/*/.part-*"))
+
+
+def begin(folder: Path, files: int) -> "subprocess.Popen[str]":
+    """Start an analysis; return when so many more files are begun: in the middle of a file, or of a shard."""
+    log = folder / "log"
+    enough = len(log.read_text().split()) + files
+    process = subprocess.Popen(
+        [sys.executable, str(folder / "script.py"), str(folder)],
+        env={**os.environ, "PYTHONPATH": str(Path(pipelines.analyse.__file__).parents[1])},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while len(log.read_text().split()) < enough and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return process
 
 
 @pytest.mark.real
