@@ -112,10 +112,12 @@ def analyse(
     """Decode and embed every new or changed file; resume where it stopped."""
     from pipelines import train as job
     from pipelines.config import load_settings
+    from pipelines.ears import ears_for
     from pipelines.workspace import open_workspace
 
     opened = open_workspace(workspace)
-    job.analyse(opened, load_settings(opened.folder).clips, workers=workers, retry=retry)
+    clips = load_settings(opened.folder).clips
+    job.analyse(opened, clips, ears=ears_for(opened, clips), workers=workers, retry=retry)
 
 
 @app.command()
@@ -132,6 +134,44 @@ def train(
 
     opened = open_workspace(workspace)
     job.run(opened, load_settings(opened.folder, config).seeded(seed), workers=workers)
+
+
+@app.command()
+def preflight(
+    workspace: WorkspaceArgument,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="The picture; default: W/preflight.png.")] = None,
+    config: ConfigOption = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same result; overrides the settings.")] = None,
+) -> None:
+    """The checks to pass before a long training: the network, the learning rate, the data."""
+    from pipelines import preflight as job
+    from pipelines.config import load_settings
+    from pipelines.workspace import open_workspace
+
+    opened = open_workspace(workspace)
+    job.run(opened, load_settings(opened.folder, config).seeded(seed), out=out)
+
+
+@app.command()
+def audit(
+    workspace: WorkspaceArgument,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Classes that files must not give away: item_id, label.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write audit.json and audit.png.")] = None,
+    files: Annotated[int, typer.Option(min=12, help="Files that are read at full rate.")] = 300,
+    changed: Annotated[int, typer.Option(min=4, help="Files of which clips are changed and heard again.")] = 32,
+    seed: SeedOption = 0,
+    config: ConfigOption = None,
+) -> None:
+    """Find shortcuts: whether the model hears the music, or how the files were made."""
+    from pipelines import audit as job
+    from pipelines.config import load_settings
+    from pipelines.workspace import open_workspace
+
+    opened = open_workspace(workspace)
+    settings = load_settings(opened.folder, config)
+    job.run(opened, settings, labels=labels, out=out, files=files, changed=changed, seed=seed)
 
 
 @app.command()
@@ -358,13 +398,13 @@ def compare_experiments(
 @app.command()
 def export(
     workspace: WorkspaceArgument,
-    what: Annotated[str, typer.Argument(metavar="embeddings|factors|onnx")],
+    what: Annotated[str, typer.Argument(metavar="embeddings|factors|signature|onnx")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Tables: .parquet, .csv or .jsonl; the network: .onnx.")],
     bundle: Annotated[str | None, typer.Option(metavar="VERSION", help="Of this bundle; default: current.")] = None,
 ) -> None:
-    """A bundle's embeddings, factors or network, for other tools."""
-    if what not in ("embeddings", "factors", "onnx"):
-        raise typer.BadParameter(f"cannot export {what!r}; there are embeddings, factors and onnx")
+    """A bundle's embeddings, factors, signatures (tempo, key, loudness and so on) or network, for other tools."""
+    if what not in ("embeddings", "factors", "signature", "onnx"):
+        raise typer.BadParameter(f"cannot export {what!r}; there are embeddings, factors, signature and onnx")
     from pipelines import publish as job
     from pipelines.workspace import open_workspace
 

@@ -8,14 +8,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from recommender.data.checks import SILENT, Check
 from recommender.data.progress import Progress
 
 PLAIN_INTERVAL_S = 10.0
 PLAIN_WIDTH = 160
+VERDICT_STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "found": "bold red", "broken": "bold red"}
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -60,6 +63,20 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
         drawn.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         drawn.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row))
+    out.print(drawn)
+
+
+def checks(title: str, made: Sequence[Check]) -> None:
+    """Print verdicts, and under each that asks for something what to do."""
+    drawn = Table(title=title, title_justify="left", title_style="bold")
+    for name, most in (("check", 34), ("verdict", None), ("found", None), ("expected", 46)):
+        drawn.add_column(name, max_width=most, overflow="fold")
+    for check in made:
+        name, verdict, found, expected, advice = map(escape, check.row)
+        if advice and check.verdict not in SILENT:
+            found = f"{found}\n-> {advice}"
+        style = VERDICT_STYLES[check.verdict]
+        drawn.add_row(name, f"[{style}]{verdict}[/{style}]", found, expected)
     out.print(drawn)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pipelines import console
 from pipelines.workspace import Workspace
 from recommender.audio.clip_store import ClipStore
+from recommender.audio.clips import ClipConfig
+from recommender.audio.vector_store import VectorStore
 from recommender.data.embeddings import Embeddings
-from recommender.errors import DataError
+from recommender.errors import ArtifactError, DataError
 from recommender.models.ears import Ears
 from recommender.models.shipped import load_shipped
 from recommender.serving.bundle import bundle_ears, current_bundle
@@ -33,7 +35,7 @@ def current_ears(workspace: Workspace, threads: int = 1) -> Ears:
 
 
 def hear_library(workspace: Workspace, ears: Ears) -> Embeddings:
-    """Embed every music file of a workspace, after analysing those that are new.
+    """Return the vectors of every music file of a workspace, after analysing and embedding those that have none.
 
     Raises
     ------
@@ -45,12 +47,25 @@ def hear_library(workspace: Workspace, ears: Ears) -> Embeddings:
     files = workspace.files()
     files = files[files["error"] == ""]
     store = ClipStore(workspace.clips, ears.clip_config)
-    if not files["content_hash"].isin(store.keys() | set(store.failures())).all():
-        train.analyse(workspace, ears.clip_config)
-        store = ClipStore(workspace.clips, ears.clip_config)
-    files = files[files["content_hash"].isin(store.keys())]
+    vectors = VectorStore(workspace.embeddings, ears.version, store.version)
+    if not files["content_hash"].isin(vectors.keys() | set(store.failures())).all():
+        train.analyse(workspace, ears.clip_config, ears=ears)
+    files = files[files["content_hash"].isin(vectors.keys())]
     if not len(files):
         raise DataError(f"{workspace.folder} has no music that can be heard; ingest --music, or --embeddings")
-    clips = store.load(dict(zip(files["item_id"], files["content_hash"], strict=True)))
-    with console.progress("Listening") as bar:
-        return ears.embed_clips(clips, bar)
+    return vectors.load(dict(zip(files["item_id"], files["content_hash"], strict=True)))
+
+
+def ears_for(workspace: Workspace, clips: ClipConfig) -> Ears | None:
+    """Load the network that an analysis with these settings embeds by; None where there is none, or it hears others."""
+    try:
+        ears = current_ears(workspace)
+    except ArtifactError as error:
+        console.err.print(f"nothing is embedded: {error}", markup=False)
+        return None
+    if ears.clip_config != clips:
+        console.err.print(
+            "nothing is embedded: the current network hears other clips than the settings say; train anew"
+        )
+        return None
+    return ears

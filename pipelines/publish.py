@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from pipelines import console
 from pipelines.workspace import Workspace
+from recommender.audio.signatures import Signatures, to_json
 from recommender.data.storage import atomic_path
 from recommender.data.tables import write_table
 from recommender.errors import ArtifactError, DataError
@@ -17,7 +19,7 @@ TOLERATED_LOSS = 0.05
 
 
 def export(workspace: Workspace, what: str, out: Path, version: str | None = None) -> None:
-    """Write a bundle's embeddings (item_id, embedding) or factors (kind, id, factors); by default the current one's.
+    """Write a bundle's embeddings (item_id, embedding), factors (kind, id, factors) or signatures.
 
     Raises
     ------
@@ -26,7 +28,8 @@ def export(workspace: Workspace, what: str, out: Path, version: str | None = Non
     ArtifactError
         If there is no such bundle.
     """
-    model = load_bundle(_bundle_folder(workspace, version)).model
+    bundle = load_bundle(_bundle_folder(workspace, version))
+    model = bundle.model
     ids = model.catalog.tracks.ids
     if what == "embeddings":
         if model.sound is None:
@@ -35,6 +38,8 @@ def export(workspace: Workspace, what: str, out: Path, version: str | None = Non
         frame = pd.DataFrame(
             {"item_id": [ids[row] for row in heard], "embedding": [model.sound.vectors[row].tolist() for row in heard]}
         )
+    elif what == "signature":
+        frame = _signature_table(workspace, ids, bundle.signatures)
     else:
         if model.factors is None:
             raise DataError(f"{workspace.folder}: the bundle has no factors; ingest --interactions or --listens")
@@ -71,6 +76,14 @@ def export_network(workspace: Workspace, out: Path, version: str | None = None) 
     with atomic_path(out) as part:
         part.write_bytes(ears.content)
     console.out.print(f"{out}: network {ears.version}, {len(ears.content) / 1e6:.1f} MB", markup=False)
+
+
+def _signature_table(workspace: Workspace, ids: Sequence[str], signatures: Signatures | None) -> pd.DataFrame:
+    if signatures is None:
+        raise DataError(f"{workspace.folder}: the current bundle has no signatures; ingest --music, then train")
+    found = [(track, one) for row, track in enumerate(ids) if (one := signatures.row(row)) is not None]
+    rows = [{"item_id": track, "key": one.key, "camelot": one.camelot, **to_json(one)} for track, one in found]
+    return pd.DataFrame(rows)
 
 
 def show(workspace: Workspace) -> None:

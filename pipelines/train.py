@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,9 @@ from recommender.errors import DataError
 
 if TYPE_CHECKING:
     from recommender.audio.clips import ClipConfig, Clips
+    from recommender.audio.signatures import Signature
     from recommender.models.cnn_config import TrainCnnConfig
+    from recommender.models.ears import Ears
     from recommender.models.trained_cnn import TrainedCnn
     from recommender.ranking.model import RankerConfig
     from recommender.serving.bundle import Manifest
@@ -46,12 +49,15 @@ class Library:
         Supplied ones; they are used instead of audio.
     clips : Clips or None
         Of the tracks that were analysed; None without audio or with supplied embeddings.
+    signatures : mapping of track id to Signature
+        Of the tracks that were analysed.
     """
 
     catalog: Catalog
     interactions: Interactions
     embeddings: Embeddings | None
     clips: Clips | None
+    signatures: Mapping[str, Signature] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -73,10 +79,21 @@ class Library:
         return digest_of(*parts)
 
 
-def analyse(workspace: Workspace, clips: ClipConfig, *, workers: int | None = None, retry: bool = False) -> None:
-    """Decode every new or changed file of the workspace; see `pipelines.analyse`."""
+def analyse(
+    workspace: Workspace,
+    clips: ClipConfig,
+    *,
+    ears: Ears | None = None,
+    workers: int | None = None,
+    retry: bool = False,
+) -> None:
+    """Decode every new or changed file of the workspace, and embed what `ears` have not heard yet.
+
+    Vectors of networks that no bundle has are deleted once those of `ears` are complete; see `pipelines.analyse`.
+    """
     from pipelines.analyse import analyse_files
     from recommender.audio.clip_store import ClipStore
+    from recommender.audio.vector_store import VectorStore
 
     files = workspace.files()
     files = files[files["error"] == ""]
@@ -90,13 +107,26 @@ def analyse(workspace: Workspace, clips: ClipConfig, *, workers: int | None = No
             files["item_id"], files["content_hash"], files["root"], files["path"], strict=True
         )
     ]
+    vectors = None if ears is None else VectorStore(workspace.embeddings, ears.version, store.version)
     with workspace.writing(), console.progress("Analysing") as bar:
-        report = analyse_files(jobs, store, workers=workers, retry=retry, progress=bar)
+        report = analyse_files(jobs, store, ears=ears, vectors=vectors, workers=workers, retry=retry, progress=bar)
+        if ears is not None:
+            _forget_vectors(workspace, ears)
     console.out.print(f"analysed {report.done} files, {report.skipped} were known, {len(report.failed)} cannot be used")
+    if vectors is not None and report.embedded:
+        console.out.print(f"{report.embedded} of the known were embedded anew, by {vectors.version}", markup=False)
     console.warn([f"{path}: {reason}" for path, reason in report.failed])
     if report.warned:
         console.err.print(f"{len(report.warned)} used in part:")
         console.warn([f"{path}: {text}" for path, text in report.warned])
+
+
+def _forget_vectors(workspace: Workspace, ears: Ears) -> None:
+    from recommender.audio.vector_store import forget_others
+    from recommender.serving.bundle import list_bundles
+
+    kept = {part.version for bundle in list_bundles(workspace.bundles) for part in bundle.artifacts}
+    forget_others(workspace.embeddings, {ears.version, *kept})
 
 
 def read_library(workspace: Workspace, clip_config: ClipConfig) -> Library:
@@ -114,20 +144,21 @@ def read_library(workspace: Workspace, clip_config: ClipConfig) -> Library:
         raise DataError(f"{workspace.folder} holds no tracks; fill it with: firstlisten ingest {workspace.folder} ...")
     interactions = workspace.interactions(catalog)
     embeddings = workspace.supplied_embeddings()
-    clips = None
-    if embeddings is None and workspace.clips.is_dir():
+    clips, signatures = None, {}
+    if workspace.clips.is_dir():
         files = workspace.files()
         store = ClipStore(workspace.clips, clip_config)
         analysed = files["content_hash"].isin(store.keys())
         keys = dict(zip(files["item_id"][analysed], files["content_hash"][analysed], strict=True))
-        if len(keys) >= MIN_HEARD_TRACKS:
+        signatures = store.signatures(keys)
+        if embeddings is None and len(keys) >= MIN_HEARD_TRACKS:
             clips = store.load(keys)
     if not len(interactions) and embeddings is None and clips is None:
         raise DataError(
             f"{workspace.folder} holds {len(catalog)} tracks but no plays of them and nothing to hear "
             f"(at least {MIN_HEARD_TRACKS} analysed tracks); ingest --interactions, --music or --embeddings"
         )
-    return Library(catalog, interactions, embeddings, clips)
+    return Library(catalog, interactions, embeddings, clips, signatures)
 
 
 def network_to_start_from(config: TrainCnnConfig) -> TrainedCnn | None:
@@ -246,6 +277,7 @@ def run(workspace: Workspace, settings: Settings, *, workers: int | None = None)
 
 
 def _fit(workspace: Workspace, library: Library, settings: Settings) -> Manifest:
+    from recommender.audio.signatures import Signatures
     from recommender.ranking.ranker import fit_hybrid
     from recommender.serving.bundle import list_bundles, new_version, use_bundle, write_bundle
 
@@ -270,13 +302,19 @@ def _fit(workspace: Workspace, library: Library, settings: Settings) -> Manifest
         config=settings.model_dump(mode="json"),
         data_digest=digest,
         metrics=metrics,
+        signatures=Signatures.in_rows(model.catalog.tracks, library.signatures) if library.signatures else None,
     )
     if trained is not None:
         start = trained.started_from or "nothing"
         console.out.print(f"hearing, from {start}: {trained.stopped_because}; epoch {trained.best_epoch} is the best")
         from recommender.evaluation.plots import training_curves
 
-        training_curves(trained.history, workspace.bundles / manifest.version / "hearing.png")
+        training_curves(
+            trained.history,
+            workspace.bundles / manifest.version / "hearing.png",
+            best_epoch=trained.best_epoch,
+            stopped_because=trained.stopped_because,
+        )
         shutil.rmtree(workspace.checkpoints, ignore_errors=True)
     current = workspace.bundles / "current"
     serving = current.read_text(encoding="utf-8").strip() if current.exists() else None

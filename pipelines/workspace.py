@@ -48,6 +48,11 @@ class Workspace:
         return self.folder / "clips"
 
     @property
+    def embeddings(self) -> Path:
+        """Folder of the vectors of analysed clips, by the network that made them."""
+        return self.folder / "embeddings"
+
+    @property
     def bundles(self) -> Path:
         """Folder of the trained bundles and of the pointer to the current one."""
         return self.folder / "bundles"

@@ -15,18 +15,19 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
 from recommender.audio.clips import ClipConfig, Clips, TrackClips
+from recommender.audio.signatures import Signature, from_json, to_json
 from recommender.data.storage import read_json, save_arrays, write_json
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import ArtifactError, DataError
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when the same file and settings give other clips than before: files are then analysed anew."""
 
 KIND = "clips"
 
 
 @dataclass(frozen=True)
-class _Place:
+class Place:
     """Where a track's clips are: rows of a shard."""
 
     shard: Path
@@ -34,6 +35,7 @@ class _Place:
     count: int
     duration_s: float
     warnings: tuple[str, ...]
+    signature: Signature | None
 
 
 class ClipStore:
@@ -56,7 +58,7 @@ class ClipStore:
         settings = json.dumps({"format": FORMAT, **asdict(config)}, sort_keys=True)
         self.version = hashlib.blake2b(settings.encode(), digest_size=6).hexdigest()
         self.folder = Path(folder) / self.version
-        self._places: dict[str, _Place] = {}
+        self._places: dict[str, Place] = {}
         self._known_shards: set[Path] = set()
         self._swept = False
 
@@ -72,6 +74,17 @@ class ClipStore:
     def warnings(self) -> dict[str, tuple[str, ...]]:
         """Return what could not be decoded of stored files, by content digest; only files with warnings."""
         return {key: place.warnings for key, place in self._index().items() if place.warnings}
+
+    def signatures(self, keys: Mapping[str, str]) -> dict[str, Signature]:
+        """Return the signatures of tracks, by track id; those without one are left out.
+
+        Parameters
+        ----------
+        keys : mapping of track id to content digest
+        """
+        index = self._index()
+        found = ((track, index[key].signature) for track, key in keys.items() if key in index)
+        return {track: signature for track, signature in found if signature is not None}
 
     def append(self, tracks: Sequence[tuple[str, TrackClips]]) -> None:
         """Write one shard of tracks; a key that is stored already is replaced.
@@ -95,7 +108,13 @@ class ClipStore:
             if clips.mels.shape[1:] != shape or not len(clips.mels) == len(clips.starts_s) > 0:
                 raise DataError(f"clips of {key} have shape {clips.mels.shape}, expected (at least 1, {shape})")
         rows = [
-            {"key": key, "count": len(clips.mels), "duration_s": clips.duration_s, "warnings": list(clips.warnings)}
+            {
+                "key": key,
+                "count": len(clips.mels),
+                "duration_s": clips.duration_s,
+                "warnings": list(clips.warnings),
+                "signature": None if clips.signature is None else to_json(clips.signature),
+            }
             for key, clips in tracks
         ]
         arrays = {
@@ -126,10 +145,18 @@ class ClipStore:
         DataError
             If they are not stored.
         """
+        return read_place(self.place(key))
+
+    def place(self, key: str) -> Place:
+        """Return where the clips of one file are, for `read_place` in another process.
+
+        Raises
+        ------
+        DataError
+            If they are not stored.
+        """
         (place,) = self._places_of([key])
-        with _opened(place.shard) as shard:
-            mels, starts_s = _rows(shard, place)
-        return TrackClips(mels, starts_s, place.duration_s, place.warnings)
+        return place
 
     def load(self, keys: Mapping[str, str]) -> Clips:
         """Read the clips of many tracks into one table.
@@ -168,7 +195,7 @@ class ClipStore:
     def _failures_path(self) -> Path:
         return self.folder / "failures.json"
 
-    def _places_of(self, keys: Iterable[str]) -> list[_Place]:
+    def _places_of(self, keys: Iterable[str]) -> list[Place]:
         index = self._index()
         try:
             return [index[key] for key in keys]
@@ -178,14 +205,14 @@ class ClipStore:
     def _shards(self) -> list[Path]:
         return sorted(self.folder.glob("shard-*.safetensors"))
 
-    def _index(self) -> dict[str, _Place]:
+    def _index(self) -> dict[str, Place]:
         for path in self._shards():
             if path not in self._known_shards:
                 self._places.update(self._read_index(path))
                 self._known_shards.add(path)
         return self._places
 
-    def _read_index(self, path: Path) -> Iterator[tuple[str, _Place]]:
+    def _read_index(self, path: Path) -> Iterator[tuple[str, Place]]:
         with _opened(path) as shard:
             header = shard.metadata() or {}
             if header.get("kind") != KIND or header.get("version") != self.version:
@@ -193,7 +220,9 @@ class ClipStore:
             tracks = json.loads(header["metadata"])["tracks"]
         first = 0
         for track in tracks:
-            place = _Place(path, first, track["count"], track["duration_s"], tuple(track["warnings"]))
+            told = track.get("signature")
+            signature = None if told is None else from_json(told)
+            place = Place(path, first, track["count"], track["duration_s"], tuple(track["warnings"]), signature)
             first += place.count
             yield track["key"], place
 
@@ -203,6 +232,19 @@ class ClipStore:
             for path in self.folder.glob(".part-*"):
                 path.unlink(missing_ok=True)
             self._swept = True
+
+
+def read_place(place: Place) -> TrackClips:
+    """Read the clips that `ClipStore.place` names.
+
+    Raises
+    ------
+    ArtifactError
+        If their shard is damaged or gone.
+    """
+    with _opened(place.shard) as shard:
+        mels, starts_s = _rows(shard, place)
+    return TrackClips(mels, starts_s, place.duration_s, place.warnings, place.signature)
 
 
 @contextmanager
@@ -216,6 +258,6 @@ def _opened(path: Path) -> Iterator[Any]:
         ) from error
 
 
-def _rows(shard: Any, place: _Place) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+def _rows(shard: Any, place: Place) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
     rows = slice(place.first, place.first + place.count)
     return shard.get_slice("mels")[rows], shard.get_slice("starts_s")[rows]

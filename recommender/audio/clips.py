@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from recommender.audio.decode import AudioFile, open_audio
+from recommender.audio.descriptors import describe
 from recommender.audio.mel import MelConfig, log_mel_spectrogram, quantise
+from recommender.audio.signatures import Signature
 from recommender.audio.stretch import Waveform
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import AudioError, ConfigError, DataError
@@ -77,12 +79,15 @@ class TrackClips:
         Of the file: by its headers, or measured where they are wrong.
     warnings : tuple of str
         What could not be decoded.
+    signature : Signature or None
+        None where the clips were stored before there were signatures.
     """
 
     mels: npt.NDArray[np.uint8]
     starts_s: npt.NDArray[np.float32]
     duration_s: float
     warnings: tuple[str, ...]
+    signature: Signature | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +147,7 @@ def clip_starts(duration_s: float, config: ClipConfig) -> list[float]:
 
 
 def read_clips(path: Path, config: ClipConfig) -> TrackClips:
-    """Decode a file's clips and compute their spectrograms.
+    """Decode a file's clips and compute their spectrograms and signature.
 
     Clips that are silent are left out, as are those of which less than half can be decoded, where others remain. What
     is shorter than `clip_s` is made whole by repeating it.
@@ -162,8 +167,6 @@ def read_clips(path: Path, config: ClipConfig) -> TrackClips:
     AudioError
         If the file holds no audio, less than `MIN_AUDIO_S` of it, or only silence.
     """
-    import torch
-
     with open_audio(path) as audio:
         duration_s, starts_s, waveforms, warnings = _heard(path, audio, config)
     longest = max(map(len, waveforms))
@@ -174,16 +177,17 @@ def read_clips(path: Path, config: ClipConfig) -> TrackClips:
         )
     kept = [index for index, waveform in enumerate(waveforms) if len(waveform) >= min(longest, config.n_samples / 2)]
     waveforms, peak, problems = _checked([waveforms[index] for index in kept])
-    loud = [index for index, waveform in enumerate(waveforms) if np.abs(waveform).max() >= SILENCE]
+    loud = [index for index, waveform in enumerate(waveforms) if _peak(waveform) >= SILENCE]
     if not loud:
         raise AudioError(
             f"{path.name}: silent, the loudest sample heard has level {peak:.1e}, expected {SILENCE:.0e} "
             "or more of full scale 1"
         )
     clips = np.stack([np.resize(waveforms[index], config.n_samples) for index in loud])
-    mels = quantise(log_mel_spectrogram(torch.from_numpy(clips), config.mel).numpy())
+    mels = quantise(log_mel_spectrogram(clips, config.mel))
     starts = np.array([starts_s[kept[index]] for index in loud], dtype=np.float32)
-    return TrackClips(mels, starts, duration_s, warnings + problems)
+    signature = describe([waveforms[index] for index in loud], config.mel.sample_rate_hz)
+    return TrackClips(mels, starts, duration_s, warnings + problems, signature)
 
 
 def _heard(
@@ -221,12 +225,18 @@ def _decode(
 
 def _checked(waveforms: list[Waveform]) -> tuple[list[Waveform], float, tuple[str, ...]]:
     problems: tuple[str, ...] = ()
-    n_bad = sum(int(np.count_nonzero(~np.isfinite(waveform))) for waveform in waveforms)
-    if n_bad:
+    peak = float(np.max([_peak(waveform) for waveform in waveforms]))
+    if not math.isfinite(peak):
+        n_bad = sum(int(np.count_nonzero(~np.isfinite(waveform))) for waveform in waveforms)
         waveforms = [np.nan_to_num(waveform, nan=0.0, posinf=0.0, neginf=0.0) for waveform in waveforms]
         problems = (f"{n_bad} samples are not finite numbers, taken as 0",)
-    peak = max(float(np.abs(waveform).max()) for waveform in waveforms)
+        peak = max(_peak(waveform) for waveform in waveforms)
     if peak > OVERLOAD:
         waveforms = [waveform / np.float32(peak) for waveform in waveforms]
         problems = (*problems, f"samples reach {peak:g} times full scale, scaled down to it")
     return waveforms, peak, problems
+
+
+def _peak(waveform: Waveform) -> float:
+    """Return the largest magnitude; NaN or infinite if a sample is."""
+    return float(max(waveform.max(), -waveform.min()))

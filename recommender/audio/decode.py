@@ -19,12 +19,25 @@ FORMATS = (
 )
 """FFmpeg's names of the containers that are opened; playlists and scripts, which name other files, are left out."""
 
-PREROLL_S = 0.5
+PREROLL_S = 0.3
 """Decoders need to run in after a seek: the bit reservoir of MP3, 80 ms of Opus, the band replication of HE-AAC."""
 
 SEEK_BACKS_S = (0.0, 10.0, math.inf)
 """How much earlier to seek, in turn, while a seek lands behind the place that was asked for."""
 
+PROTECTED_TAGS = frozenset({"drms", "drmi", "enca", "aavd"})
+"""Names of sample entries in MP4 files whose audio is encrypted: FairPlay, Common Encryption, Audible."""
+
+PROTECTED_ASF = (
+    bytes.fromhex("fbb31122 23bd d211 b4b7 00a0c955fc6e"),
+    bytes.fromhex("14e68a29 2226 174c b935 dae07ee9289c"),
+)
+"""Names of the objects in the header of a WMA file that say how it is encrypted."""
+
+MIN_RATE_HZ, MAX_RATE_HZ = 2000, 3_072_000
+"""Sample rates of audio: telephones have four times the lower one, the finest DSD half the upper."""
+
+HEAD_BYTES = 1 << 16
 MAX_PACKET_S = 60.0
 MAX_READ_ERRORS = 1000
 
@@ -104,6 +117,10 @@ def open_audio(path: Path) -> Iterator[AudioFile]:
         if not isinstance(stream, av.AudioStream):
             kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
             raise AudioError(f"{path.name}: holds {kinds}, expected an audio stream")
+        if _is_protected(path, container, stream):
+            raise AudioError(
+                f"{path.name}: copy protected (DRM), which cannot be decoded; expected an unprotected file"
+            )
         if stream.codec_context is None:
             raise AudioError(f"{path.name}: FFmpeg has no decoder for its audio stream, expected a common codec")
         stream.codec_context.thread_type = "NONE"
@@ -124,6 +141,10 @@ class AudioFile:
         self._is_fresh = True
         if stream.time_base is None or not stream.sample_rate:
             raise AudioError(f"{path.name}: the {stream.codec_context.name} stream has no sample rate")
+        if not MIN_RATE_HZ <= stream.sample_rate <= MAX_RATE_HZ:
+            raise AudioError(
+                f"{path.name}: claims {stream.sample_rate} samples a second, expected {MIN_RATE_HZ} to {MAX_RATE_HZ}"
+            )
         if not 1 <= stream.channels <= MAX_CHANNELS:
             raise AudioError(f"{path.name}: has {stream.channels} channels, expected 1 to {MAX_CHANNELS}")
         self._tick_s = float(stream.time_base)
@@ -201,6 +222,7 @@ class AudioFile:
         return stretch.finish()
 
     def _fill(self, stretch: Stretch, position_s: float) -> None:
+        tick_s = 0.0
         for packet in self._packets():
             frames: list[av.AudioFrame] = []
             is_damaged = packet is None
@@ -212,8 +234,9 @@ class AudioFile:
             if is_damaged:
                 stretch.miss(position_s)
             for frame in frames:
-                if frame.pts is not None and frame.time_base is not None:
-                    position_s = float(frame.pts * frame.time_base) - self._origin_s
+                if frame.pts is not None:
+                    tick_s = tick_s or float(frame.time_base or self._tick_s)
+                    position_s = frame.pts * tick_s - self._origin_s
                 if stretch.is_full(position_s):
                     return
                 stretch.add(frame, position_s)
@@ -255,6 +278,14 @@ def _group(starts_s: Sequence[float], window_s: float) -> Iterator[list[int]]:
         group.append(index)
     if group:
         yield group
+
+
+def _is_protected(path: Path, container: av.container.InputContainer, stream: av.AudioStream) -> bool:
+    if container.format.name == "asf":
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+        return any(mark in head for mark in PROTECTED_ASF)
+    return stream.codec_context is not None and stream.codec_context.codec_tag in PROTECTED_TAGS
 
 
 def _words(error: Exception) -> str:

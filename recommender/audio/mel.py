@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy.fft import rfft
 
 from recommender.errors import AudioError, ConfigError
 
-if TYPE_CHECKING:
-    import torch
+Float32s = npt.NDArray[np.float32]
 
 DB_FLOOR = -100.0
 """The quietest level that is told from silence, re a full-scale sine."""
 
 DB_STEP = 0.5
 """Step of the stored levels; 255 steps reach from `DB_FLOOR` to +27.5 dB."""
+
+BLOCK_FRAMES = 128
+"""Frames that are transformed together: few enough to stay in the processor's cache."""
+
+BLOCK_BANDS = 16
+"""Bands that are summed up together, over the FFT bins that they hear."""
 
 
 @dataclass(frozen=True)
@@ -76,18 +81,18 @@ class MelConfig:
         return 1 + n_samples // self.hop
 
 
-def log_mel_spectrogram(waveform: torch.Tensor, config: MelConfig) -> torch.Tensor:
+def log_mel_spectrogram(waveform: Float32s, config: MelConfig) -> Float32s:
     """Compute mel-band levels in dB.
 
     Parameters
     ----------
-    waveform : Tensor, shape (..., n_samples), float32
+    waveform : ndarray, shape (..., n_samples), float32
         Full scale is 1.
     config : MelConfig
 
     Returns
     -------
-    Tensor, shape (..., n_mels, n_frames), float32
+    ndarray, shape (..., n_mels, n_frames), float32
         dB re the power of a full-scale sine in one FFT bin; never below `DB_FLOOR`. A sine of amplitude 1 between two
         bands' centres reads between about -6 and +2 dB in the nearest.
 
@@ -101,26 +106,36 @@ def log_mel_spectrogram(waveform: torch.Tensor, config: MelConfig) -> torch.Tens
     ``librosa.feature.melspectrogram(pad_mode="reflect", norm=None)`` divided by ``(n_fft / 4) ** 2``: half the sum of a
     Hann window is the magnitude of a full-scale sine.
     """
-    import torch
-    from torchaudio.functional import spectrogram
-
+    waveform = np.asarray(waveform, dtype=np.float32)
     if waveform.shape[-1] <= config.n_fft // 2:
         raise AudioError(f"a waveform has {waveform.shape[-1]} samples, expected more than {config.n_fft // 2}")
-    window, bands = _window_and_bands(config)
-    power = spectrogram(
-        waveform,
-        pad=0,
-        window=window.to(waveform.device),
-        n_fft=config.n_fft,
-        hop_length=config.hop,
-        win_length=config.n_fft,
-        power=2.0,
-        normalized=False,
-        center=True,
-        pad_mode="reflect",
-    )
-    mel = bands.to(waveform.device) @ power
-    return 10.0 * torch.log10(torch.clamp(mel / (config.n_fft / 4) ** 2, min=10 ** (DB_FLOOR / 10)))
+    window, blocks = _window_and_blocks(config)
+    clips = waveform.reshape(-1, waveform.shape[-1])
+    level_db = np.empty((len(clips), config.n_mels, config.n_frames(clips.shape[1])), dtype=np.float32)
+    for clip, mel in zip(clips, level_db, strict=True):
+        padded = np.pad(clip, config.n_fft // 2, mode="reflect")
+        frames = sliding_window_view(padded, config.n_fft)[:: config.hop]
+        for first in range(0, len(frames), BLOCK_FRAMES):
+            block = slice(first, first + BLOCK_FRAMES)
+            spectrum = rfft(frames[block] * window)
+            power = spectrum.real**2
+            power += spectrum.imag**2
+            for bands, bins, weights in blocks:
+                np.matmul(weights, power[:, bins].T, out=mel[bands, block])
+    level_db *= np.float32((4 / config.n_fft) ** 2)
+    np.log10(np.maximum(level_db, np.float32(10 ** (DB_FLOOR / 10)), out=level_db), out=level_db)
+    level_db *= 10
+    return np.maximum(level_db, np.float32(DB_FLOOR)).reshape(*waveform.shape[:-1], *level_db.shape[1:])
+
+
+def mel_bands(config: MelConfig) -> Float32s:
+    """Return the weight of each FFT bin's power in each band, shape (n_mels, n_fft // 2 + 1), float32."""
+    edges_hz = _band_edges_hz(config)
+    bins_hz = np.arange(config.n_fft // 2 + 1) * (config.sample_rate_hz / config.n_fft)
+    slopes = (bins_hz - edges_hz[:, np.newaxis]) / np.diff(edges_hz, append=np.inf)[:, np.newaxis]
+    rising, falling = slopes[:-2], 1 - slopes[1:-1]
+    weights: Float32s = np.clip(np.minimum(rising, falling), 0, None).astype(np.float32)
+    return weights
 
 
 def band_centres_hz(config: MelConfig) -> npt.NDArray[np.float64]:
@@ -152,23 +167,16 @@ def dequantise(steps: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
 
 
 @lru_cache(maxsize=4)
-def _window_and_bands(config: MelConfig) -> tuple[torch.Tensor, torch.Tensor]:
-    import torch
-    from torchaudio.functional import melscale_fbanks
-
-    with warnings.catch_warnings():
-        # It warns of empty bands by a heuristic; MelConfig has made sure that there are none.
-        warnings.simplefilter("ignore")
-        bands = melscale_fbanks(
-            config.n_fft // 2 + 1,
-            config.f_min_hz,
-            config.f_max_hz,
-            config.n_mels,
-            config.sample_rate_hz,
-            norm=None,
-            mel_scale="slaney",
-        ).T.contiguous()
-    return torch.hann_window(config.n_fft, periodic=True), bands
+def _window_and_blocks(config: MelConfig) -> tuple[Float32s, tuple[tuple[slice, slice, Float32s], ...]]:
+    """Return a Hann window, and the bands in blocks with the bins that they hear: a fifth of the whole product."""
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.n_fft) / config.n_fft)
+    weights, blocks = mel_bands(config), []
+    for first in range(0, config.n_mels, BLOCK_BANDS):
+        bands = slice(first, first + BLOCK_BANDS)
+        heard = np.flatnonzero(weights[bands].any(axis=0))
+        bins = slice(int(heard[0]), int(heard[-1]) + 1)
+        blocks.append((bands, bins, np.ascontiguousarray(weights[bands, bins])))
+    return window.astype(np.float32), tuple(blocks)
 
 
 def _band_edges_hz(config: MelConfig) -> npt.NDArray[np.float64]:

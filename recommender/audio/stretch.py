@@ -8,11 +8,18 @@ from collections.abc import Iterator, Sequence
 import av
 import numpy as np
 import numpy.typing as npt
+import soxr
 
 Waveform = npt.NDArray[np.float32]
 
 BLOCK = 16384
-"""Samples that are handed to the resampler at a time; frames are too small to be worth a call each."""
+"""Samples that are mixed and resampled at a time; frames are too small to be worth a call each."""
+
+SAMPLES = {
+    "u8": (np.uint8, 2.0**7), "s16": (np.int16, 2.0**15), "s32": (np.int32, 2.0**31), "s64": (np.int64, 2.0**63),
+    "flt": (np.float32, 1.0), "dbl": (np.float64, 1.0),
+}  # fmt: skip
+"""NumPy's type and the full scale of FFmpeg's sample formats; a ``p`` at the end of a name says that it is planar."""
 
 MARGIN_S = 0.05
 """Kept before and after the seconds that are asked for, so that the resampler's filter sees no edge."""
@@ -66,7 +73,7 @@ class Stretch:
         if not self._runs or not self._runs[-1].goes_on_with(frame, start_s):
             self._runs.append(Run(start_s, self._sample_rate_hz, frame))
         self._runs[-1].add(frame)
-        self._added_s += length_s
+        self._added_s += max(min(start_s + length_s, self._last_s) - max(start_s, self._first_s), 0.0)
 
     def miss(self, start_s: float) -> None:
         """Note that a packet at `start_s` could not be decoded; before the beginning it does not matter."""
@@ -105,7 +112,7 @@ class Stretch:
 
 
 class Run:
-    """Frames of one rate that follow one another without a hole, resampled to mono float32 by FFmpeg's swresample.
+    """Frames of one rate that follow one another without a hole, resampled to mono float32 by soxr.
 
     Parameters
     ----------
@@ -120,9 +127,12 @@ class Run:
     def __init__(self, start_s: float, sample_rate_hz: int, frame: av.AudioFrame) -> None:
         self.start_s = self.end_s = start_s
         self._rate_hz = frame.sample_rate
-        self._resampler = av.AudioResampler(format="flt", layout="mono", rate=sample_rate_hz)
-        self._waiting: list[Waveform] = []
+        self._resampler = soxr.ResampleStream(self._rate_hz, sample_rate_hz, 1, dtype="float32")
+        self._kind = (frame.format.name, frame.layout.nb_channels)
+        self._waiting: list[av.AudioFrame] = []
+        self._n_waiting = 0
         self._chunks: list[Waveform] = []
+        self.samples: Waveform = np.empty(0, np.float32)
 
     def goes_on_with(self, frame: av.AudioFrame, start_s: float) -> bool:
         """Tell whether a frame that starts at `start_s` belongs to this run."""
@@ -130,46 +140,44 @@ class Run:
 
     def add(self, frame: av.AudioFrame) -> None:
         """Append a frame."""
-        self.end_s += frame.samples / frame.sample_rate
-        self._waiting.append(mean_of_channels(frame))
-        if sum(map(len, self._waiting)) >= BLOCK:
-            self._resample()
+        kind = (frame.format.name, frame.layout.nb_channels)
+        if kind != self._kind or self._n_waiting >= BLOCK:
+            self._mix()
+            self._kind = kind
+        self.end_s += frame.samples / self._rate_hz
+        self._waiting.append(frame)
+        self._n_waiting += frame.samples
 
     def finish(self) -> None:
-        """Take out what the resampler still holds."""
+        """Take out what the resampler still holds: all that was added is in `samples` now, shape (n,), float32."""
+        self._mix()
+        self._chunks.append(self._resampler.resample_chunk(np.empty(0, np.float32), last=True))
+        self.samples = np.concatenate(self._chunks)
+        self._chunks.clear()
+
+    def _mix(self) -> None:
         if self._waiting:
-            self._resample()
-        self._take(self._resampler.resample(None))
-        self._chunks = [self.samples]
-
-    @property
-    def samples(self) -> Waveform:
-        """The samples so far, shape (n,), float32."""
-        return np.concatenate(self._chunks) if self._chunks else np.empty(0, np.float32)
-
-    def _resample(self) -> None:
-        block = np.concatenate(self._waiting)[np.newaxis]
-        self._waiting.clear()
-        mono = av.AudioFrame.from_ndarray(block, format="flt", layout="mono")
-        mono.sample_rate = self._rate_hz
-        self._take(self._resampler.resample(mono))
-
-    def _take(self, frames: Sequence[av.AudioFrame | None]) -> None:
-        # A resampler with nothing to do answers the final None with None.
-        self._chunks.extend(np.asarray(f.to_ndarray()[0], dtype=np.float32) for f in frames if f is not None)
+            self._chunks.append(self._resampler.resample_chunk(mean_of_channels(self._waiting)))
+            self._waiting, self._n_waiting = [], 0
 
 
-def mean_of_channels(frame: av.AudioFrame) -> Waveform:
-    """Return the mean of a frame's channels, shape (samples,), float32; integers are scaled so that full scale is 1.
+def mean_of_channels(frames: Sequence[av.AudioFrame]) -> Waveform:
+    """Return the mean of the channels of frames of one format, shape (samples,), float32; full scale is 1.
 
     FFmpeg's own downmix depends on the names of the channels, and it is 3 dB louder for stereo than for mono.
     """
-    samples = frame.to_ndarray()
-    if not frame.format.is_planar:
-        samples = samples.reshape(frame.samples, -1).T
-    mean: npt.NDArray[np.floating] = samples.sum(axis=0, dtype=np.float64) / len(samples)
-    if samples.dtype == np.uint8:
-        mean = (mean - 128) / 128
-    elif samples.dtype.kind == "i":
-        mean = mean / 2.0 ** (8 * samples.dtype.itemsize - 1)
-    return mean.astype(np.float32)
+    name, channels = frames[0].format.name.removesuffix("p"), frames[0].layout.nb_channels
+    dtype, full_scale = SAMPLES[name]
+    stride = 1 if frames[0].format.is_planar else channels
+    planes = [
+        np.concatenate(
+            [np.frombuffer(plane, dtype, frame.samples * stride) for frame, plane in zip(frames, same, strict=True)]
+        )
+        for same in zip(*(frame.planes for frame in frames), strict=True)
+    ]
+    parts = planes if stride == 1 else [planes[0][channel::channels] for channel in range(channels)]
+    mean = parts[0].astype(np.float32)
+    for part in parts[1:]:
+        mean += part
+    mean *= np.float32(1 / (full_scale * channels))
+    return mean - 1 if name == "u8" else mean

@@ -10,12 +10,14 @@ import hashlib
 import os
 import stat
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
 
+from recommender.data.cue import albums_in_one_file
 from recommender.data.progress import Progress, silent
 from recommender.data.tags import AUDIO_ENDINGS, read_tags
 from recommender.errors import AudioError, DataError
@@ -101,7 +103,7 @@ def scan_music(folder: Path, known: pd.DataFrame | None = None, progress: Progre
     DataError
         If `folder` is not a folder that can be listed.
     """
-    paths, warnings, unlisted = _list_files(folder)
+    paths, sheets, warnings, unlisted = _list_files(folder)
     before = {file.path: file for file in _files_of(known)}
     now: dict[str, _File] = {}
     same: set[str] = set()
@@ -120,6 +122,7 @@ def scan_music(folder: Path, known: pd.DataFrame | None = None, progress: Progre
         if warning:
             warnings.append(f"{path}: {warning}")
     progress(len(paths), len(paths))
+    warnings.extend(_albums(folder, sheets, [path for path in paths if path not in same]))
     for path in before:
         if path not in now and any(path.startswith(prefix) for prefix in unlisted):
             now[path] = before[path]
@@ -145,13 +148,14 @@ def content_hash(path: Path) -> str:
     return state.hexdigest()
 
 
-def _list_files(folder: Path) -> tuple[list[str], list[str], list[str]]:
-    """Return the relative paths of audio files, sorted; what could not be listed, in words; and its path prefixes.
+def _list_files(folder: Path) -> tuple[list[str], list[str], list[str], list[str]]:
+    """Return relative paths of audio files and of cue sheets, sorted; what could not be listed, in words; its prefixes.
 
     Folders are visited once, real ones before those that links lead to, so that a loop ends and a file is known by the
     path that it really has.
     """
     paths: list[str] = []
+    sheets: list[str] = []
     warnings: list[str] = []
     unlisted: list[str] = []
     waiting: deque[str] = deque([""])
@@ -182,7 +186,18 @@ def _list_files(folder: Path) -> tuple[list[str], list[str], list[str]]:
                     waiting.append(path + "/")
             elif PurePosixPath(entry.name).suffix.lower() in AUDIO_ENDINGS:
                 paths.append(path)
-    return sorted(paths), warnings, unlisted
+            elif entry.name.lower().endswith(".cue"):
+                sheets.append(path)
+    return sorted(paths), sorted(sheets), warnings, unlisted
+
+
+def _albums(folder: Path, sheets: list[str], paths: list[str]) -> Iterator[str]:
+    """Yield a sentence for each of `paths` that a cue sheet beside it cuts into tracks."""
+    by_stem = {str(PurePosixPath(path).with_suffix("")): path for path in paths}
+    for sheet in sheets if by_stem else ():
+        for stem, count in albums_in_one_file(folder / sheet).items():
+            if path := by_stem.get(str(PurePosixPath(sheet).with_name(stem))):
+                yield f"{path}: {count} tracks in one file by {PurePosixPath(sheet).name}, taken as one; split it"
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

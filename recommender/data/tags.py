@@ -12,6 +12,7 @@ from typing import Any
 
 import mutagen
 import mutagen.aac
+import mutagen.apev2
 import mutagen.flac
 import mutagen.id3
 import mutagen.mp3
@@ -24,13 +25,32 @@ import mutagen.wave
 from recommender.data.tables import iso_date
 from recommender.errors import AudioError
 
-AUDIO_ENDINGS = (".mp3", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".wav")
+COMMON_ENDINGS = (".mp3", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".wav")
+OTHER_ENDINGS = (
+    ".aif", ".aiff", ".ape", ".dsf", ".m4b", ".mka", ".mpc", ".tta", ".wma", ".wv",
+    ".aax", ".m4p",  # copy protected as a rule, which is then said of them
+    ".mkv", ".mp4", ".webm",  # films: their sound
+)  # fmt: skip
+"""Kinds whose tags are read as far as mutagen knows them; whether there is sound in them is found out by decoding."""
+
+AUDIO_ENDINGS = (*COMMON_ENDINGS, *OTHER_ENDINGS)
 
 _KEYS = {
     "title": ("title", "TIT2", "\xa9nam", "INAM"),
-    "artist": ("artist", "TPE1", "\xa9ART", "IART", "albumartist", "album artist", "TPE2", "aART"),
-    "album": ("album", "TALB", "\xa9alb", "IPRD"),
-    "released": ("date", "TDRC", "\xa9day", "ICRD", "TDRL", "originaldate", "TDOR", "year"),
+    "artist": (
+        "artist",
+        "TPE1",
+        "\xa9ART",
+        "IART",
+        "author",
+        "albumartist",
+        "album artist",
+        "TPE2",
+        "aART",
+        "WM/AlbumArtist",
+    ),
+    "album": ("album", "TALB", "\xa9alb", "IPRD", "WM/AlbumTitle"),
+    "released": ("date", "TDRC", "\xa9day", "ICRD", "TDRL", "originaldate", "TDOR", "year", "WM/Year"),
 }
 _DISC = re.compile(r"(cd|disc|disk|vinyl)[ ._-]*\d+", re.IGNORECASE)
 _NUMBER = re.compile(r"(?:0\d[\s._-]+|\d-\d\d[\s._-]+|\d{1,3}(?:\s+-\s+|\.\s+|\)\s*|_))(?=\S)")
@@ -129,6 +149,9 @@ def _kind(head: bytes) -> Any:
 
 def _open(file: Path, kind: Any) -> tuple[Any, Any, str]:
     """Return tags, stream information, and what is wrong with the tags."""
+    if kind is None and file.suffix.lower() in OTHER_ENDINGS:
+        other = mutagen.File(file)
+        return (None, None, "") if other is None else (other.tags, other.info, "")
     by_ending = {".aac": mutagen.aac.AAC, ".flac": mutagen.flac.FLAC}.get(file.suffix.lower(), mutagen.mp3.MP3)
     try:
         found = (kind or by_ending)(file)
@@ -149,7 +172,7 @@ def _values(tags: Any) -> dict[str, list[str]]:
     values: dict[str, list[str]] = {}
     for key in set(tags.keys()) if tags else ():
         value = tags[key]
-        texts = getattr(value, "text", value)
+        texts = list(value) if isinstance(value, mutagen.apev2.APETextValue) else getattr(value, "text", value)
         if isinstance(texts, list | tuple):
             values.setdefault(key.lower(), []).extend(str(text) for text in texts if not isinstance(text, bytes))
     return values

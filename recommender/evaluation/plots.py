@@ -50,7 +50,7 @@ def plot_methods(
         raise DataError(
             f"the report has no {missing[0]!r} for the task {task!r}; it has {sorted(set(table['metric']))}"
         )
-    figure, axes = _figure(len(metrics), width=5.2, height=1.6 + 0.36 * table["method"].nunique(), share_y=True)
+    figure, axes = new_figure(len(metrics), width=5.2, height=1.6 + 0.36 * table["method"].nunique(), share_y=True)
     order = table[table["metric"] == metrics[-1]].sort_values("mean")["method"].tolist()
     colours = [SUBJECT_COLOUR if m == subject else BOUND_COLOUR if m in BOUNDS else OTHER_COLOUR for m in order]
     for axis, metric in zip(axes, metrics, strict=True):
@@ -71,7 +71,7 @@ def plot_methods(
         f"{report.title}: {task} ({n_users} users, {seeds} {'split' if seeds == 1 else 'splits'})", fontsize=12
     )
     figure.text(0.99, 0.01, "95 % intervals by user bootstrap", ha="right", fontsize=8, color="#475569")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_curve(
@@ -98,7 +98,7 @@ def plot_curve(
     mine = points[(points["curve"] == curve) & points["metric"].isin(metrics)]
     if set(mine["metric"]) != set(metrics):
         raise DataError(f"there are no points of {', '.join(metrics)} on the curve {curve!r}")
-    figure, axes = _figure(len(metrics), width=5.2, height=4.4, share_y=False)
+    figure, axes = new_figure(len(metrics), width=5.2, height=4.4, share_y=False)
     methods = list(dict.fromkeys(mine["method"]))
     others = [method for method in methods if method != subject]
     plays = sorted(set(mine["plays"]))
@@ -125,19 +125,26 @@ def plot_curve(
     )
     figure.suptitle(f"First plays of new {curve} ({int(mine['n_users'].max())} users)", fontsize=12)
     figure.text(0.99, 0.01, "bands: 95 % intervals by user bootstrap", ha="right", fontsize=8, color="#475569")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-def training_curves(history: Sequence[dict[str, Any]], path: Path) -> None:
+def training_curves(
+    history: Sequence[dict[str, Any]], path: Path, *, best_epoch: int | None = None, stopped_because: str = ""
+) -> None:
     """Draw how a training went: one panel for each quantity that was logged by epoch.
 
     Parameters
     ----------
     history : sequence of dict, one an epoch
         Numbers by name. ``epoch`` gives the horizontal axis where present. Names that differ only in a leading
-        ``train_``, ``validation_``, ``valid_`` or ``val_`` share a panel. Other values are left out.
+        ``train_``, ``validation_``, ``valid_`` or ``val_`` share a panel. Other values are left out. ``gap`` is by how
+        much the validation loss is above that of tracks that trained, measured alike: it is shaded in the loss's panel.
     path : Path
         A .png or .svg, written whole or not at all.
+    best_epoch : int, optional
+        Marked in every panel.
+    stopped_because : str
+        Written above.
 
     Raises
     ------
@@ -146,28 +153,55 @@ def training_curves(history: Sequence[dict[str, Any]], path: Path) -> None:
     """
     panels: dict[str, list[tuple[str, str]]] = {}
     for name in dict.fromkeys(key for epoch in history for key in epoch):
-        if name != "epoch" and any(_is_number(epoch.get(name)) for epoch in history):
+        if name not in ("epoch", "gap") and any(_is_number(epoch.get(name)) for epoch in history):
             quantity, side = _quantity(name)
             panels.setdefault(quantity, []).append((side, name))
     if not panels:
         raise DataError("the training history holds no numbers to draw; train at least one epoch")
-    figure, axes = _figure(len(panels), width=4.2, height=3.2, share_y=False)
+    figure, axes = new_figure(len(panels), width=4.6, height=3.4, share_y=False)
     for axis, (quantity, series) in zip(axes, panels.items(), strict=True):
         for number, (side, name) in enumerate(series):
-            points = [
-                (epoch.get("epoch", at + 1), epoch[name])
-                for at, epoch in enumerate(history)
-                if _is_number(epoch.get(name))
-            ]
-            colour = SERIES_COLOURS[number % len(SERIES_COLOURS)]
-            axis.plot(*zip(*points, strict=True), label=side, color=colour, linewidth=1.8, marker="o", markersize=3)
+            colour = SERIES_COLOURS[1 if side == "validation" else number % len(SERIES_COLOURS)]
+            axis.plot(*_logged(history, name), label=side, color=colour, linewidth=1.8, marker="o", markersize=3)
+        if quantity == "loss":
+            _shade_gap(axis, history)
+        if best_epoch is not None:
+            axis.axvline(best_epoch, color=OTHER_COLOUR, linestyle=":", linewidth=1.4, label=f"best, {best_epoch}")
         axis.set_title(quantity, fontsize=11, loc="left")
         axis.set_xlabel("epoch")
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(visible=True, color="#e2e8f0", linewidth=0.8)
-        if len(series) > 1 or series[0][0]:
-            axis.legend(frameon=False, fontsize=9)
-    _save(figure, path)
+        if len(series) > 1 or series[0][0] or best_epoch is not None:
+            axis.legend(frameon=False, fontsize=8)
+    if stopped_because:
+        figure.suptitle(f"Stopped after epoch {len(history)}: {stopped_because}", fontsize=10)
+    save_figure(figure, path)
+
+
+def _logged(history: Sequence[dict[str, Any]], name: str) -> tuple[list[float], list[float]]:
+    points = [
+        (epoch.get("epoch", at + 1), epoch[name]) for at, epoch in enumerate(history) if _is_number(epoch.get(name))
+    ]
+    return [epoch for epoch, _ in points], [value for _, value in points]
+
+
+def _shade_gap(axis: Any, history: Sequence[dict[str, Any]]) -> None:
+    """Shade between the validation loss and the loss of as many training tracks, measured alike."""
+    known = [epoch for epoch in history if _is_number(epoch.get("gap")) and _is_number(epoch.get("val_loss"))]
+    if not known:
+        return
+    epochs, above = _logged(known, "val_loss")
+    below = [loss - gap for loss, (_, gap) in zip(above, zip(*_logged(known, "gap"), strict=True), strict=True)]
+    axis.plot(epochs, below, color=OTHER_COLOUR, linewidth=1.2, linestyle="--", label="train, measured alike")
+    axis.fill_between(
+        epochs,
+        below,
+        above,
+        color=SUBJECT_COLOUR,
+        alpha=0.12,
+        linewidth=0,
+        label=f"gap, {known[-1]['gap']:.2f} at last",
+    )
 
 
 def _quantity(name: str) -> tuple[str, str]:
@@ -191,7 +225,8 @@ def _metric_label(metric: str) -> str:
     return f"{ {'ndcg': 'NDCG', 'mrr': 'MRR'}.get(name, name.capitalize()) }@{k}"
 
 
-def _figure(panels: int, *, width: float, height: float, share_y: bool) -> tuple[Any, Any]:
+def new_figure(panels: int, *, width: float, height: float, share_y: bool) -> tuple[Any, Any]:
+    """Return a figure and its first `panels` axes, up to three in a row; `width` and `height` are a panel's inches."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -215,7 +250,8 @@ def _figure(panels: int, *, width: float, height: float, share_y: bool) -> tuple
     return figure, axes.ravel()[:panels]
 
 
-def _save(figure: Any, path: Path) -> None:
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a figure, whole or not at all, and close it."""
     import matplotlib.pyplot as plt
 
     try:

@@ -9,7 +9,10 @@ from recommender.audio.mel import MelConfig
 from recommender.errors import ConfigError
 
 MIN_FRAMES = 8
-"""Fewest frames of a spectrogram that the network can hear: one after its strides."""
+"""Fewest frames of a spectrogram that the network hears."""
+
+BANDS_A_GROUP = 8
+"""Bands of a spectrogram that are summed up together by the network's statistics."""
 
 OBJECTIVES = ("none", "regression", "factors", "listeners", "towers")
 """How embeddings are aligned with taste; see `recommender.models.objectives.alignment_loss`."""
@@ -29,9 +32,11 @@ class CnnConfig:
     dim : int
         Length of the embedding.
     pitch_channels : int
-        Filters of the first layer, which slides over frequency and time alike.
+        Filters of the first layer.
     channels : int
-        Filters of the layers that slide over time only.
+        Filters of the last of three blocks; the one before has half, the first a quarter as many. A multiple of 4.
+    events : int
+        What is told apart at every moment, of all pitches.
     dynamic_range_db : float
         What lies further than this below a clip's own level is not heard.
 
@@ -42,15 +47,18 @@ class CnnConfig:
     """
 
     mel: MelConfig = field(default_factory=MelConfig)
-    dim: int = 128
+    dim: int = 192
     pitch_channels: int = 16
     channels: int = 96
-    dynamic_range_db: float = 60.0
+    events: int = 256
+    dynamic_range_db: float = 80.0
 
     def __post_init__(self) -> None:
-        for name in ("dim", "pitch_channels", "channels", "dynamic_range_db"):
+        for name in ("dim", "pitch_channels", "channels", "events", "dynamic_range_db"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"cnn {name} is {getattr(self, name)}, expected a number above 0")
+        if self.channels % 4:
+            raise ConfigError(f"cnn channels is {self.channels}, expected a multiple of 4")
 
 
 @dataclass(frozen=True)
@@ -159,3 +167,62 @@ class TrainCnnConfig:
                 raise ConfigError(f"train_cnn {name} is {getattr(self, name)}, expected 0 or more")
         if not 0 <= self.held_out <= 0.5:
             raise ConfigError(f"train_cnn held_out is {self.held_out}, expected a share from 0 to 0.5")
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """How the shipped network is trained; see `recommender.models.pretrain`.
+
+    Parameters
+    ----------
+    cnn : CnnConfig
+    epochs, steps : int
+        Epochs, and batches an epoch.
+    batch_recordings : int
+        Recordings a batch, two clips each.
+    batch_artists, tracks_an_artist : int
+        Rendered artists a batch, and tracks of each, two clips each.
+    crop_frames : int
+        Frames of a crop; 215 are 5 s.
+    learning_rate, weight_decay : float
+        Of AdamW; the rate rises over 100 steps and falls along a half cosine to zero.
+    dropout : float
+        Before the heads that are thrown away.
+    temperature : float
+        Of the contrast.
+    artist_weight, truth_weight : float
+        Of finding the artist, and of telling what a clip is of, beside the 1 of finding the track.
+    codec_share : float
+        Share of the clips that are heard through a codec.
+    held_out : float
+        Share of the rendered artists that the convolutions do not learn from: they validate, and place the last layer.
+    statistics_weight, codec_weight, shrinkage : float
+        Of the last layer: how much the statistics weigh beside what was learned, how much more a codec's changes count
+        than other differences within a track, and how far the scatter within is shrunk.
+    augment : AugmentConfig
+    seed, threads : int
+    device : str
+    """
+
+    cnn: CnnConfig = field(default_factory=CnnConfig)
+    epochs: int = 16
+    steps: int = 200
+    batch_recordings: int = 16
+    batch_artists: int = 20
+    tracks_an_artist: int = 3
+    crop_frames: int = 215
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    dropout: float = 0.2
+    temperature: float = 0.1
+    artist_weight: float = 0.5
+    truth_weight: float = 0.3
+    codec_share: float = 0.4
+    held_out: float = 0.28
+    statistics_weight: float = 2.0
+    codec_weight: float = 10.0
+    shrinkage: float = 0.2
+    augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(tilt_db=6.0, low_pass_hz=4500.0))
+    seed: int = 0
+    threads: int = 2
+    device: str = "auto"

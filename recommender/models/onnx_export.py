@@ -53,7 +53,7 @@ def onnx_of(trained: TrainedCnn, clips: ClipConfig | None = None) -> bytes:
     ConfigError
         If the clips are not of the spectrograms that the network hears.
     ModelError
-        If what was written answers differently from the network.
+        If it cannot be written, or what was written answers differently from the network.
 
     Notes
     -----
@@ -61,6 +61,7 @@ def onnx_of(trained: TrainedCnn, clips: ClipConfig | None = None) -> bytes:
     and takes 15 times as long. What a trace may miss, sizes that it takes for constants, shows in the comparison.
     """
     import onnx
+    from torch.onnx.errors import OnnxExporterError
 
     clips = clips or ClipConfig(mel=trained.config.cnn.mel)
     if clips.mel != trained.config.cnn.mel:
@@ -69,8 +70,13 @@ def onnx_of(trained: TrainedCnn, clips: ClipConfig | None = None) -> bytes:
             "train it on these clips"
         )
     network = _from_levels(trained)
+    why = ""
     for free_frames in (True, False):
-        model = onnx.load_from_string(_trace(network, clips, free_frames=free_frames))
+        try:
+            model = onnx.load_from_string(_trace(network, clips, free_frames=free_frames))
+        except OnnxExporterError as error:
+            why = str(error).partition("\n")[0]
+            continue
         model.producer_name = "firstlisten"
         told = {
             VERSION_KEY: trained.version,
@@ -83,9 +89,10 @@ def onnx_of(trained: TrainedCnn, clips: ClipConfig | None = None) -> bytes:
         difference = _difference(network, content, clips, free_frames=free_frames)
         if difference <= MAX_DIFFERENCE:
             return content
+        why = f"its vectors differ by {difference:.1g} from the network's, expected at most {MAX_DIFFERENCE:g}"
     raise ModelError(
-        f"network {trained.version} as ONNX gives vectors that differ by {difference:.1g} from its own, expected at "
-        f"most {MAX_DIFFERENCE:g}; report it"
+        f"network {trained.version} cannot be written as ONNX: {why}; in models/cnn.py use operations that a trace can "
+        "follow, such as shape[0] for len()"
     )
 
 
@@ -147,7 +154,7 @@ def _difference(network: nn.Module, content: bytes, clips: ClipConfig, *, free_f
                 wanted = network(torch.from_numpy(levels)).numpy()
             try:
                 answer = ears.embed(levels)
-            except (Fail, InvalidArgument, RuntimeException):
+            except (Fail, InvalidArgument, RuntimeException, ValueError):
                 return np.inf
             found = max(found, float(np.abs(answer - wanted).max())) if np.isfinite(answer).all() else np.inf
     return found

@@ -267,7 +267,9 @@ def _check_lessons(lessons: Targets, config: TrainCnnConfig) -> None:
 def _why_stopped(state: TrainingState, epochs: int, patience: int) -> str:
     if state.epoch >= epochs:
         return f"all {epochs} epochs were done"
-    return f"the validation loss had not fallen for {patience} epochs, since epoch {state.best_epoch}"
+    why = f"the validation loss had not fallen for {patience} epochs, since epoch {state.best_epoch}"
+    memorises = state.history[-1]["train_loss"] < state.history[state.best_epoch - 1]["train_loss"]
+    return why + (", while the training loss fell: it was learning tracks by heart" if memorises else "")
 
 
 def _digest(clips: Clips, goals: Targets, kin: Kin, config: TrainCnnConfig, initial: TrainedCnn | None) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
+from recommender.audio.signatures import Signatures, load_signatures, save_signatures
 from recommender.data.storage import atomic_path, read_json, write_json
 from recommender.errors import ArtifactError, VersionError
 from recommender.models.ears import Ears, clip_config_of, load_ears, read_ears
@@ -33,6 +34,7 @@ READABLE_FORMATS = (1, BUNDLE_FORMAT)
 HYBRID_FILE = "hybrid.safetensors"
 CNN_FILE = "cnn.safetensors"
 EARS_FILE = "hearing.onnx"
+SIGNATURES_FILE = "signatures.safetensors"
 PACKAGES = ("firstlisten", "numpy", "scipy", "pandas", "torch", "onnxruntime", "implicit", "av", "safetensors")
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
 
@@ -89,12 +91,15 @@ class Bundle:
     cnn_path : Path or None
         The audio model, loaded where it is needed; None where the embeddings came from elsewhere or there are none.
     cnn_version : str or None
+    signatures : Signatures or None
+        In the rows of the model's catalog; None where nothing was analysed.
     """
 
     manifest: Manifest
     model: HybridModel
     cnn_path: Path | None
     cnn_version: str | None
+    signatures: Signatures | None = None
 
     def ears(self, threads: int = 1) -> Ears | None:
         """Load the audio model, None if there is none; see `bundle_ears`."""
@@ -114,6 +119,7 @@ def write_bundle(
     config: Mapping[str, Any],
     data_digest: str,
     metrics: Mapping[str, Any],
+    signatures: Signatures | None = None,
 ) -> Manifest:
     """Write a bundle, whole or not at all: into a folder beside `folder`, which is then renamed.
 
@@ -127,6 +133,8 @@ def write_bundle(
     config, metrics : mapping
         JSON values.
     data_digest : str
+    signatures : Signatures, optional
+        In the rows of the model's catalog.
 
     Returns
     -------
@@ -148,6 +156,8 @@ def write_bundle(
     part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
     try:
         save_hybrid(part / HYBRID_FILE, model, version)
+        if signatures is not None:
+            save_signatures(part / SIGNATURES_FILE, signatures, version)
         if trained is not None:
             from recommender.models.onnx_export import export_onnx
             from recommender.models.trained_cnn import save_cnn
@@ -230,7 +240,10 @@ def load_bundle(folder: Path) -> Bundle:
             f"{folder}: {EARS_FILE} is of version {versions[EARS_FILE]!r}, {CNN_FILE} of {cnn_version!r}: "
             "they cannot be mixed; train again"
         )
-    return Bundle(manifest, model, folder / CNN_FILE if cnn_version is not None else None, cnn_version)
+    signatures = None
+    if SIGNATURES_FILE in versions:
+        signatures = load_signatures(folder / SIGNATURES_FILE, manifest.version, len(model.catalog))
+    return Bundle(manifest, model, folder / CNN_FILE if cnn_version is not None else None, cnn_version, signatures)
 
 
 def bundle_ears(folder: Path, threads: int = 1) -> Ears | None:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from recommender.errors import ArtifactError, AudioError, ModelError
 
 if TYPE_CHECKING:
+    from recommender.audio.signatures import Signature
     from recommender.models.ears import Ears
     from recommender.serving.bundle import Bundle
 
@@ -35,6 +36,7 @@ class Heard:
     version : str
         Of the audio model.
     warnings : tuple of str
+    signature : Signature or None
     """
 
     vector: npt.NDArray[np.float32]
@@ -43,6 +45,7 @@ class Heard:
     duration_s: float
     version: str
     warnings: tuple[str, ...]
+    signature: Signature | None = None
 
 
 class Hearing:
@@ -123,7 +126,7 @@ def hear(ears: Ears, path: Path) -> Heard:
 
     clips = read_clips(path, ears.clip_config)
     vector, clip_vectors = ears.embed_track(clips)
-    return Heard(vector, clip_vectors, clips.starts_s, clips.duration_s, ears.version, clips.warnings)
+    return Heard(vector, clip_vectors, clips.starts_s, clips.duration_s, ears.version, clips.warnings, clips.signature)
 
 
 def _rehearse(ears: Ears) -> None:

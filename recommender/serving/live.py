@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from recommender.audio.signatures import Signatures
 from recommender.data.catalog import Catalog
 from recommender.data.embeddings import Embeddings
 from recommender.data.interactions import Interactions
@@ -42,6 +43,8 @@ class Snapshot:
     manifest : Manifest
     model : HybridModel
     index : TrackIndex
+    signatures : Signatures
+        In the rows of the catalog.
     upload_ids : frozenset of str
         Tracks that were appended to the bundle's catalog.
     n_listens : int
@@ -59,6 +62,7 @@ class Snapshot:
     manifest: Manifest
     model: HybridModel
     index: TrackIndex
+    signatures: Signatures
     upload_ids: frozenset[str] = frozenset()
     n_listens: int = 0
     feedback: Mapping[tuple[str, str], Feedback] = field(default_factory=dict)
@@ -80,7 +84,9 @@ class Live:
     def __init__(self, bundle: Bundle, store: Store, hearing: Hearing, uploads_dir: Path, refresh_s: float) -> None:
         self._store, self._hearing, self._uploads_dir, self._refresh_s = store, hearing, uploads_dir, refresh_s
         self._lock = threading.Lock()
-        self._snapshot = Snapshot(bundle.manifest, bundle.model, TrackIndex.of(bundle.model.catalog))
+        catalog = bundle.model.catalog
+        signatures = bundle.signatures or Signatures.of([None] * len(catalog))
+        self._snapshot = Snapshot(bundle.manifest, bundle.model, TrackIndex.of(catalog), signatures)
         self._seen_at = 0.0
         self.catch_up()
 
@@ -114,10 +120,11 @@ class Live:
         uploads, last_upload = self._store.uploads_after(now.last_upload)
         self._seen_at = time.monotonic()
         new = [upload for upload in uploads if upload.track_id not in now.model.catalog.tracks]
-        model, index = now.listened or now.model, now.index
+        model, index, signatures = now.listened or now.model, now.index, now.signatures
         if new:
             model = with_new_tracks(model, _catalog_of(new), self._embeddings_of(new, model))
             index = index.extended(model.catalog)
+            signatures = signatures.extended([upload.signature for upload in new])
         if listens:
             model = with_live_plays(model, _interactions_of(listens, model.catalog.tracks))
         if uploads or listens or verdicts:
@@ -132,6 +139,7 @@ class Live:
                 skipped_at_ms=skipped_at_ms,
                 last_feedback=last_feedback,
                 index=index,
+                signatures=signatures,
                 upload_ids=now.upload_ids | {upload.track_id for upload in new},
                 n_listens=now.n_listens + len(listens),
                 last_listen=last_listen,
@@ -169,6 +177,7 @@ class Live:
             vector=heard.vector,
             clip_vectors=heard.clip_vectors,
             clip_starts_s=heard.clip_starts_s,
+            signature=heard.signature,
         )
         self._store.set_upload_vectors(fresh)
         return fresh

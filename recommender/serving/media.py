@@ -19,6 +19,15 @@ MEDIA_TYPES = {
     ".aif": "audio/aiff",
     ".aiff": "audio/aiff",
     ".wma": "audio/x-ms-wma",
+    ".ape": "audio/x-ape",
+    ".dsf": "audio/x-dsf",
+    ".m4b": "audio/mp4",
+    ".mka": "audio/x-matroska",
+    ".mkv": "video/x-matroska",
+    ".mpc": "audio/x-musepack",
+    ".tta": "audio/x-tta",
+    ".webm": "video/webm",
+    ".wv": "audio/x-wavpack",
 }
 
 

@@ -28,6 +28,22 @@ DIALS = {
     "artist_gap": "So many other tracks between two of one artist, where that is possible.",
 }
 
+_SIGNATURE = {
+    "tempo_bpm": 122.0,
+    "tempo_confidence": 0.83,
+    "rival_bpm": 61.0,
+    "key": "A minor",
+    "camelot": "8A",
+    "key_confidence": 0.57,
+    "loudness_lufs": -13.8,
+    "loudness_confidence": 0.81,
+    "brightness_hz": 2240,
+    "brightness_confidence": 0.86,
+    "density_hz": 4.6,
+    "density_confidence": 0.78,
+    "pulse": 0.71,
+    "pulse_confidence": 0.95,
+}
 _TRACK = {
     "id": "t3f9a01c2b4d5e6f7",
     "title": "Salt Flats",
@@ -39,6 +55,7 @@ _TRACK = {
     "playable": True,
     "heard_by_model": True,
     "uploaded": False,
+    "signature": _SIGNATURE,
 }
 _EVIDENCE = {"listeners": 0, "sound_known": True}
 _RECOMMENDED = {
@@ -58,6 +75,28 @@ def _with_example(example: dict[str, Any], *, closed: bool = False) -> ConfigDic
     return ConfigDict(json_schema_extra={"examples": [example]}, extra="forbid" if closed else "ignore")
 
 
+class TrackSignature(BaseModel):
+    """What can be said of a track's sound in words and numbers; confidences are from 0 to 1."""
+
+    model_config = _with_example(_SIGNATURE)
+    tempo_bpm: float
+    tempo_confidence: float = Field(description="About the share of such tracks whose tempo is right within 4 %.")
+    rival_bpm: float = Field(
+        description="The same beat counted at the next likely of 1/3, 1/2, 2 and 3 times the tempo."
+    )
+    key: str = Field(description="Tonic and major or minor; other modes count as the one whose third they have.")
+    camelot: str = Field(description="The key's place on the Camelot wheel: neighbours mix well.")
+    key_confidence: float = Field(description="About the share of such tracks whose key is right.")
+    loudness_lufs: float = Field(description="Integrated (BS.1770) over the clips heard, mixed down to mono.")
+    loudness_confidence: float
+    brightness_hz: float = Field(description="Spectral centroid.")
+    brightness_confidence: float
+    density_hz: float = Field(description="Onsets a second.")
+    density_confidence: float
+    pulse: float = Field(description="How regular the beat is: 0 none, 1 a machine.")
+    pulse_confidence: float
+
+
 class Track(BaseModel):
     """A track of the catalog."""
 
@@ -72,6 +111,7 @@ class Track(BaseModel):
     playable: bool = Field(description="Whether there is a file to play at /v1/tracks/{id}/audio.")
     heard_by_model: bool = Field(description="Whether the model knows its sound.")
     uploaded: bool = Field(description="Whether it came in through the API since the bundle was made.")
+    signature: TrackSignature | None = Field(default=None, description="Null where the sound was not analysed.")
 
 
 class Evidence(BaseModel):

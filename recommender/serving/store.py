@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Boolean,
     Engine,
@@ -29,6 +30,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
+from recommender.audio.signatures import Signature, from_json, to_json
 from recommender.errors import StoreError, VersionError
 from recommender.serving.served import ServedSlot
 
@@ -73,6 +75,7 @@ class Upload:
     vector : ndarray, shape (dim,), float32
     clip_vectors : ndarray, shape (n_clips, dim), float32
     clip_starts_s : ndarray, shape (n_clips,), float32
+    signature : Signature or None
     """
 
     track_id: str
@@ -86,6 +89,7 @@ class Upload:
     vector: npt.NDArray[np.float32]
     clip_vectors: npt.NDArray[np.float32]
     clip_starts_s: npt.NDArray[np.float32]
+    signature: Signature | None = None
 
 
 class _Base(DeclarativeBase):
@@ -142,6 +146,14 @@ class _UploadRow(_Base):
     created_at_ms: Mapped[int] = mapped_column(BigInteger)
 
 
+class _SignatureRow(_Base):
+    """Beside the uploads, so that a database from before there were signatures can be used as it is."""
+
+    __tablename__ = "upload_signatures"
+    track_id: Mapped[str] = mapped_column(String(256), primary_key=True)
+    signature: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
 class _ServedRow(_Base):
     __tablename__ = "served"
     __table_args__ = (UniqueConstraint("request_id", "rank"), {"sqlite_autoincrement": True})
@@ -157,6 +169,11 @@ class _ServedRow(_Base):
     propensity: Mapped[float] = mapped_column(Float)
     explored: Mapped[bool] = mapped_column(Boolean)
     max_per_artist: Mapped[int] = mapped_column(Integer)
+
+
+_SIGNED = select(_UploadRow, _SignatureRow.signature).outerjoin(
+    _SignatureRow, _SignatureRow.track_id == _UploadRow.track_id
+)
 
 
 class Store:
@@ -283,7 +300,10 @@ class Store:
             **_heard(upload),
         }
         with self._session("written") as session:
-            return session.scalar(self._insert(_UploadRow, [values]).returning(_UploadRow.seq)) is not None
+            is_new = session.scalar(self._insert(_UploadRow, [values]).returning(_UploadRow.seq)) is not None
+            if is_new:
+                _sign(session, upload)
+            return is_new
 
     def set_upload_vectors(self, upload: Upload) -> None:
         """Replace what was heard in an upload, after the audio model changed."""
@@ -292,21 +312,22 @@ class Store:
             if row is not None:
                 for name, value in _heard(upload).items():
                     setattr(row, name, value)
+                _sign(session, upload)
 
     def uploads_after(self, seq: int) -> tuple[list[Upload], int]:
         """Return the uploads stored after `seq`, oldest first, and the sequence number to go on from."""
         with self._session("read") as session:
             uploads = []
-            for row in session.scalars(select(_UploadRow).where(_UploadRow.seq > seq).order_by(_UploadRow.seq)):
-                uploads.append(_to_upload(row))
+            for row, signature in session.execute(_SIGNED.where(_UploadRow.seq > seq).order_by(_UploadRow.seq)):
+                uploads.append(_to_upload(row, signature))
                 seq = row.seq
         return uploads, seq
 
     def upload_by_content(self, content_hash: str) -> Upload | None:
         """Return the upload of this content, if there is one."""
         with self._session("read") as session:
-            row = session.scalar(select(_UploadRow).where(_UploadRow.content_hash == content_hash))
-            return None if row is None else _to_upload(row)
+            found = session.execute(_SIGNED.where(_UploadRow.content_hash == content_hash)).first()
+            return None if found is None else _to_upload(*found)
 
     def add_served(self, slots: Sequence[ServedSlot]) -> None:
         """Store the places of a list in one statement; what is already there stays as it is."""
@@ -365,7 +386,12 @@ def _heard(upload: Upload) -> dict[str, Any]:
     }
 
 
-def _to_upload(row: _UploadRow) -> Upload:
+def _sign(session: Session, upload: Upload) -> None:
+    if upload.signature is not None:
+        session.merge(_SignatureRow(track_id=upload.track_id, signature=to_json(upload.signature)))
+
+
+def _to_upload(row: _UploadRow, signature: dict[str, Any] | None) -> Upload:
     vector = np.frombuffer(row.vector, dtype="<f4")
     return Upload(
         row.track_id,
@@ -379,6 +405,7 @@ def _to_upload(row: _UploadRow) -> Upload:
         vector,
         np.frombuffer(row.clip_vectors, dtype="<f4").reshape(-1, len(vector)),
         np.frombuffer(row.clip_starts_s, dtype="<f4"),
+        None if signature is None else from_json(signature),
     )
 
 

@@ -122,6 +122,7 @@ def _analyse(
         vector=heard.vector,
         clip_vectors=heard.clip_vectors,
         clip_starts_s=heard.clip_starts_s,
+        signature=heard.signature,
     )
     return upload, tuple(warning.replace(part.name, shown) for warning in heard.warnings)
 

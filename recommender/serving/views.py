@@ -14,7 +14,7 @@ from recommender.ranking.confidence import ENOUGH_PLAYS
 from recommender.ranking.exploration import ExploreConfig, ExploredList, explore
 from recommender.ranking.ranker import RecommendOptions, reasons_for, recommend
 from recommender.serving.live import Snapshot
-from recommender.serving.schemas import Evidence, Recommendations, RecommendedTrack, Track
+from recommender.serving.schemas import Evidence, Recommendations, RecommendedTrack, Track, TrackSignature
 
 
 def tracks_of(snapshot: Snapshot, rows: Sequence[int] | npt.NDArray[np.integer]) -> list[Track]:
@@ -35,6 +35,7 @@ def tracks_of(snapshot: Snapshot, rows: Sequence[int] | npt.NDArray[np.integer])
             playable=path != "",
             heard_by_model=bool(has_vector[row]),
             uploaded=ids[row] in snapshot.upload_ids,
+            signature=_signature_of(snapshot, row),
         )
         for row, title, artist, album, duration_s, path, released in zip(
             map(int, rows),
@@ -42,6 +43,28 @@ def tracks_of(snapshot: Snapshot, rows: Sequence[int] | npt.NDArray[np.integer])
             strict=True,
         )
     ]
+
+
+def _signature_of(snapshot: Snapshot, row: int) -> TrackSignature | None:
+    found = snapshot.signatures.row(row)
+    if found is None:
+        return None
+    return TrackSignature(
+        tempo_bpm=round(found.tempo_bpm, 1),
+        tempo_confidence=round(found.tempo_confidence, 2),
+        rival_bpm=round(found.rival_bpm, 1),
+        key=found.key,
+        camelot=found.camelot,
+        key_confidence=round(found.key_confidence, 2),
+        loudness_lufs=round(found.loudness_lufs, 1),
+        loudness_confidence=round(found.loudness_confidence, 2),
+        brightness_hz=round(found.brightness_hz),
+        brightness_confidence=round(found.brightness_confidence, 2),
+        density_hz=round(found.density_hz, 2),
+        density_confidence=round(found.density_confidence, 2),
+        pulse=round(found.pulse, 2),
+        pulse_confidence=round(found.pulse_confidence, 2),
+    )
 
 
 def evidence_of(track: Track) -> Evidence:

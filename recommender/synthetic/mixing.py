@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft, ndimage, signal
 
+from recommender.audio.loudness import k_weighted, ungated_lufs
 from recommender.synthetic.instruments import SAMPLE_RATE_HZ, Waveform
 
 CEILING = 0.94
@@ -13,13 +14,12 @@ CEILING = 0.94
 
 def loudness_db(sound: Waveform) -> float:
     """Return the K-weighted loudness of a mono signal, ungated, in LUFS (ITU-R BS.1770-4); -inf for silence."""
-    power = float(np.mean(_k_weighted(sound) ** 2))
-    return -0.691 + 10 * np.log10(power) if power else -np.inf
+    return ungated_lufs(sound, SAMPLE_RATE_HZ)
 
 
 def level_of(part: Waveform) -> float:
     """Return how loud a part is where it plays: its K-weighted level over all 0.4 s within 20 dB of the loudest."""
-    weighted = _k_weighted(part)
+    weighted = k_weighted(part, SAMPLE_RATE_HZ)
     block = min(len(part), int(0.4 * SAMPLE_RATE_HZ))
     power = np.mean(weighted[: len(part) // block * block].reshape(-1, block) ** 2, axis=1)
     return float(np.sqrt(np.mean(power[power >= 0.01 * power.max()])))
@@ -142,30 +142,6 @@ _ABOVE_28, _ABOVE_90, _ABOVE_150 = _filter("high", 28, 2), _filter("high", 90), 
 _TAPE, _SPEAKER = _filter("band", (250, 2600)), _filter("low", 4200, 3)
 _PRESENCE = _filter("band", (1800, 3200))
 _BODY_LOW, _BODY_HIGH = _filter("band", (85, 125)), _filter("band", (190, 260))
-
-
-def _shelf() -> tuple[list[float], list[float]]:
-    """The first stage of K-weighting at our sample rate, from the analogue prototype of BS.1770's 48 kHz filter."""
-    k, q, gain = np.tan(np.pi * 1681.974450955533 / SAMPLE_RATE_HZ), 0.7071752369554196, 10 ** (3.999843853973347 / 20)
-    middle, a0 = gain**0.4996667741545416, 1 + k / q + k * k
-    return (
-        [(gain + middle * k / q + k * k) / a0, 2 * (k * k - gain) / a0, (gain - middle * k / q + k * k) / a0],
-        [1, 2 * (k * k - 1) / a0, (1 - k / q + k * k) / a0],
-    )
-
-
-def _rumble() -> tuple[list[float], list[float]]:
-    """The second stage of K-weighting: what is too low to be loud is taken out."""
-    k, q = np.tan(np.pi * 38.13547087602444 / SAMPLE_RATE_HZ), 0.5003270373238773
-    a0 = 1 + k / q + k * k
-    return [1, -2, 1], [1, 2 * (k * k - 1) / a0, (1 - k / q + k * k) / a0]
-
-
-_K_WEIGHTING = tuple(np.convolve(a, b) for a, b in zip(_shelf(), _rumble(), strict=True))
-
-
-def _k_weighted(sound: Waveform) -> npt.NDArray[np.float64]:
-    return np.asarray(signal.lfilter(*_K_WEIGHTING, sound.astype(np.float64)))
 
 
 def _convolve(sound: Waveform, tail: Waveform) -> Waveform:

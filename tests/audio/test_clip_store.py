@@ -1,4 +1,6 @@
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,8 @@ import pytest
 from recommender.audio.clip_store import ClipStore
 from recommender.audio.clips import ClipConfig, TrackClips
 from recommender.audio.mel import MelConfig
+from recommender.audio.signatures import Signature
+from recommender.data.storage import load_arrays, save_arrays
 from recommender.errors import ArtifactError, DataError
 
 CONFIG = ClipConfig(clip_s=1.0, mel=MelConfig(n_mels=8))
@@ -137,3 +141,17 @@ def test_a_shard_from_elsewhere_is_refused(store: ClipStore) -> None:
     shutil.copytree(store.folder, other.folder)
     with pytest.raises(ArtifactError, match=f"expected clips of {other.version}"):
         other.keys()
+
+
+def test_signatures_are_kept_and_what_was_stored_before_them_still_loads(store: ClipStore) -> None:
+    signature = Signature(120.5, 0.8, 60.25, 9, "minor", 0.5, -14.1, 0.9, 2000.7, 0.9, 4.0, 0.8, 0.7, 0.95)
+    store.append([("dd", replace(track(4), signature=signature)), ("ee", track(5))])
+    first = sorted(store.folder.glob("shard-*"))[0]
+    arrays, metadata = load_arrays(first, "clips", store.version)
+    for row in metadata["tracks"]:
+        del row["signature"]
+    save_arrays(first, "clips", store.version, arrays, json.loads(json.dumps(metadata)))
+    other = ClipStore(store.folder.parent, CONFIG)
+    assert other.signatures({"old": "aa", "new": "dd", "without": "ee", "unknown": "zz"}) == {"new": signature}
+    assert other.get("dd").signature == signature
+    assert other.get("aa").signature is None

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,8 +63,8 @@ def test_clips_are_the_spectrograms_of_their_seconds(encode: Encode, tmp_path: P
     stored = np.round(noise * 32767) / 32768
     for start_s, mels in zip(clips.starts_s, clips.mels, strict=True):
         first = round(float(start_s) * RATE)
-        wave = torch.from_numpy(stored[first : first + 2 * RATE].astype(np.float32))
-        expected = quantise(log_mel_spectrogram(wave, SHORT.mel).numpy())
+        wave = stored[first : first + 2 * RATE].astype(np.float32)
+        expected = quantise(log_mel_spectrogram(wave, SHORT.mel))
         assert np.abs(mels.astype(int) - expected).max() <= 1
 
 

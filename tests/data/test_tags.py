@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from recommender.data.library import scan_music
-from recommender.data.tags import AUDIO_ENDINGS, read_tags
+from recommender.data.tags import AUDIO_ENDINGS, OTHER_ENDINGS, read_tags
 from recommender.errors import AudioError
 
 ENDINGS = (".mp3", ".flac", ".ogg", ".opus", ".m4a", ".wav")
@@ -47,7 +47,7 @@ def test_raw_aac(tmp_path: Path, make_audio) -> None:
 
 
 def test_every_ending_that_is_scanned_is_tried_here() -> None:
-    assert set(AUDIO_ENDINGS) == {*ENDINGS, ".aac", ".oga"}
+    assert set(AUDIO_ENDINGS) == {*ENDINGS, ".aac", ".oga", *OTHER_ENDINGS}
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,18 @@ def test_training_curves_draw_what_was_logged(tmp_path):
     assert not (tmp_path / "none.png").exists()
 
 
+def test_the_gap_the_best_epoch_and_why_it_stopped_are_marked(tmp_path):
+    history = [
+        {"epoch": epoch, "train_loss": 1 / epoch, "val_loss": 0.5 + abs(epoch - 3) / 9, "gap": epoch / 20}
+        for epoch in range(1, 8)
+    ]
+    training_curves(history, tmp_path / "c.svg", best_epoch=3, stopped_because="it was learning tracks by heart")
+    drawn = (tmp_path / "c.svg").read_text()
+    for text in ("gap, 0.35 at last", "train, measured alike", "best, 3", "Stopped after epoch 7: it was learning"):
+        assert f"<!-- {text}" in drawn
+    assert "<!-- gap -->" not in drawn
+
+
 def test_the_page_shows_every_method_with_its_interval(report):
     page = to_markdown(report)
     row = report.table.query("method == 'First Listen' and metric == 'recall@10'").iloc[0]

@@ -6,7 +6,7 @@ from recommender.audio.mel import MelConfig
 from recommender.errors import ConfigError, ModelError
 from recommender.models.cnn import MIN_FRAMES, CnnConfig, SpectrogramCNN, set_level
 
-SMALL = CnnConfig(mel=MelConfig(n_mels=24), dim=8, pitch_channels=3, channels=12)
+SMALL = CnnConfig(mel=MelConfig(n_mels=24), dim=8, pitch_channels=3, channels=12, events=12)
 
 
 @pytest.fixture
@@ -62,9 +62,9 @@ def test_a_shape_that_it_was_not_made_for_is_refused(model, shape):
 
 
 def test_level_worked_by_hand():
-    # Powers 1 and 3 in one clip: mean power 2, that is 3.0103 dB. With a range of 40 dB, 2 is at the level.
+    # Powers 1 and 3 in one clip: mean power 2, that is 3.0103 dB.
     mels = torch.tensor([[[0.0, 4.771213]]])
-    expected = (np.array([0.0, 4.771213]) - 3.0103 + 40) / 20
+    expected = np.array([0.0, 4.771213]) - 3.0103
     np.testing.assert_allclose(set_level(mels, 40.0)[0, 0].numpy(), expected, atol=1e-5)
 
 
@@ -72,10 +72,10 @@ def test_what_is_far_below_the_level_is_not_heard():
     loud_and_quiet = torch.tensor([[[0.0, -200.0]]])
     almost_silent = torch.tensor([[[0.0, -90.0]]])
     torch.testing.assert_close(set_level(loud_and_quiet, 60.0), set_level(almost_silent, 60.0), rtol=0, atol=1e-5)
-    assert set_level(loud_and_quiet, 60.0)[0, 0, 1] == 0
+    assert set_level(loud_and_quiet, 60.0)[0, 0, 1] == -60
 
 
-@pytest.mark.parametrize("name", ["dim", "pitch_channels", "channels", "dynamic_range_db"])
+@pytest.mark.parametrize("name", ["dim", "pitch_channels", "channels", "events", "dynamic_range_db"])
 def test_a_config_that_cannot_be_is_refused(name):
     with pytest.raises(ConfigError, match=f"cnn {name} is 0"):
         CnnConfig(**{name: 0})

@@ -14,7 +14,7 @@ from recommender.models.embed import embed_clips, embed_track
 def model() -> SpectrogramCNN:
     torch.manual_seed(0)
     return SpectrogramCNN(
-        CnnConfig(mel=MelConfig(n_mels=12), dim=6, pitch_channels=3, channels=8), version="cnn-test"
+        CnnConfig(mel=MelConfig(n_mels=12), dim=6, pitch_channels=3, channels=8, events=8), version="cnn-test"
     ).eval()
 
 

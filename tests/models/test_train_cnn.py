@@ -23,7 +23,7 @@ from recommender.models.trained_cnn import load_trained, save_cnn
 
 N_MELS, N_TIMBRES = 24, 4
 SMALL = TrainCnnConfig(
-    cnn=CnnConfig(mel=MelConfig(n_mels=N_MELS), dim=16, pitch_channels=4, channels=16),
+    cnn=CnnConfig(mel=MelConfig(n_mels=N_MELS), dim=16, pitch_channels=4, channels=16, events=16),
     epochs=4,
     batch_tracks=8,
     crop_frames=24,

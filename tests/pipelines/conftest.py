@@ -14,6 +14,7 @@ epochs = 3
 dim = 32
 pitch_channels = 4
 channels = 32
+events = 32
 
 [ranker.als]
 factors = 16

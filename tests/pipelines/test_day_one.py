@@ -43,7 +43,7 @@ def write_tone(path: Path, base_hz: float, seed: int, seconds: float = 3.0) -> P
 def shipped_version(tmp_path_factory: pytest.TempPathFactory):
     """Put an untrained network where the shipped one is; it tells high from low as any filter bank does."""
     folder = tmp_path_factory.mktemp("shipped")
-    shape = CnnConfig(dim=16, pitch_channels=4, channels=16)
+    shape = CnnConfig(dim=16, pitch_channels=4, channels=16, events=16)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         weights = weights_of(SpectrogramCNN(shape))

@@ -120,6 +120,16 @@ def test_export_gives_unit_vectors_and_factors(demo_workspace, tmp_path):
     assert set(pd.read_parquet(tmp_path / "f.parquet")["kind"]) == {"user", "track"}
 
 
+def test_export_gives_a_signature_of_every_track_that_was_heard(demo_workspace, tmp_path):
+    publish.export(demo_workspace, "signature", tmp_path / "s.csv")
+    table = pd.read_csv(tmp_path / "s.csv")
+    assert list(table["item_id"]) == list(demo_workspace.catalog().tracks.ids)
+    assert table["tempo_bpm"].between(40, 240).all()
+    assert table["loudness_lufs"].between(-40, -3).all()
+    assert set(table["mode"]) <= {"major", "minor"}
+    assert table["camelot"].str.fullmatch(r"([1-9]|1[0-2])[AB]").all()
+
+
 def test_playlists_for_everyone_are_files_and_a_table(demo_workspace, tmp_path):
     playlists.batch(demo_workspace, tmp_path, length=6, seed=0, absolute=True)
     table = pd.read_parquet(tmp_path / "playlists.parquet")

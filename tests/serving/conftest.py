@@ -93,6 +93,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     import torch
 
     from recommender.audio.clips import ClipConfig, Clips, read_clips
+    from recommender.audio.signatures import Signatures
     from recommender.models.checkpoint import weights_of
     from recommender.models.cnn import CnnConfig, SpectrogramCNN
     from recommender.models.embed import embed_clips, load_cnn
@@ -105,7 +106,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     music.mkdir()
     catalog = _catalog(music)
     interactions = _interactions(catalog)
-    shape = CnnConfig(dim=16, pitch_channels=4, channels=16)
+    shape = CnnConfig(dim=16, pitch_channels=4, channels=16, events=16)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         weights = weights_of(SpectrogramCNN(shape))
@@ -125,7 +126,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     config = RankerConfig(als=AlsConfig(factors=8, iterations=8))
     for name, cnn, vectors in (("no-ears", None, None), ("with-ears", trained, embeddings)):
         model = fit_hybrid(catalog, interactions, vectors, config)
-        write_bundle(folder / "bundles" / name, model, cnn, config={}, data_digest="d" * 16, metrics={"ndcg": 0.5})
+        signed = {track: each.signature for track, each in zip(heard, clips, strict=True)} if cnn else {}
+        write_bundle(
+            folder / "bundles" / name,
+            model,
+            cnn,
+            config={},
+            data_digest="d" * 16,
+            metrics={"ndcg": 0.5},
+            signatures=Signatures.in_rows(catalog.tracks, signed) if signed else None,
+        )
     use_bundle(folder / "bundles", "with-ears")
     return World(folder / "bundles", music)
 

@@ -15,6 +15,8 @@ from recommender.serving.bundle import (
     CNN_FILE,
     EARS_FILE,
     HYBRID_FILE,
+    SIGNATURES_FILE,
+    bundle_ears,
     current_bundle,
     list_bundles,
     load_bundle,
@@ -33,11 +35,14 @@ def test_what_was_written_is_read(bundles: Path) -> None:
     bundle = load_bundle(bundles / "with-ears")
     manifest = bundle.manifest
     assert (manifest.version, manifest.format, manifest.metrics) == ("with-ears", 2, {"ndcg": 0.5})
-    assert [artifact.file for artifact in manifest.artifacts] == [CNN_FILE, EARS_FILE, HYBRID_FILE]
+    assert [artifact.file for artifact in manifest.artifacts] == [CNN_FILE, EARS_FILE, HYBRID_FILE, SIGNATURES_FILE]
     assert bundle.cnn_path == bundles / "with-ears" / CNN_FILE
     assert bundle.model.sound is not None
     assert bundle.cnn_version == bundle.model.sound.version
+    assert bundle.signatures is not None
+    assert bundle.signatures.known.tolist() == bundle.model.has_vector.tolist()
     assert load_bundle(bundles / "no-ears").cnn_path is None
+    assert load_bundle(bundles / "no-ears").signatures is None
     assert {manifest.version for manifest in list_bundles(bundles)} == {"no-ears", "with-ears"}
     assert manifest.packages["numpy"] == np.__version__
 
@@ -74,6 +79,27 @@ def test_another_audio_model_is_refused_even_where_the_manifest_agrees(bundles: 
         load_bundle(bundles / "with-ears")
     model = load_bundle(bundles / "no-ears").model
     assert model.sound is None
+
+
+def test_ears_of_another_network_or_damaged_ones_are_refused(bundles: Path) -> None:
+    import onnx
+
+    path = bundles / "with-ears" / EARS_FILE
+    whole = path.read_bytes()
+    ears = bundle_ears(bundles / "with-ears")
+    assert ears is not None
+    assert ears.version == load_bundle(bundles / "with-ears").cnn_version
+    assert bundle_ears(bundles / "no-ears") is None
+    for load in (load_bundle, bundle_ears):
+        other = onnx.load_from_string(whole)
+        next(told for told in other.metadata_props if told.value == ears.version).value = "cnn-other"
+        path.write_bytes(other.SerializeToString())
+        with pytest.raises(VersionError, match=rf"'cnn-other', bundle 'with-ears' needs '{ears.version}'"):
+            load(bundles / "with-ears")
+        for damaged in (whole[:1000], whole.replace(b"firstlisten", b"firstlistex", 1)):
+            path.write_bytes(damaged)
+            with pytest.raises(ArtifactError, match=r"hearing\.onnx is damaged"):
+                load(bundles / "with-ears")
 
 
 def test_a_damaged_file_is_named(bundles: Path) -> None:

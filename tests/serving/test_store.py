@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 from sqlalchemy import create_engine, text
 
+from recommender.audio.signatures import Signature
 from recommender.errors import StoreError, VersionError
 from recommender.serving.store import Feedback, Listen, Store, Upload
 
@@ -126,3 +128,32 @@ def test_a_database_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
         StoreError, match=r"database sqlite:///.*x\.sqlite cannot be opened: unable to open database file"
     ):
         Store.open(f"sqlite:///{tmp_path / 'no' / 'such' / 'folder' / 'x.sqlite'}")
+
+
+SIGNATURE = Signature(120.0, 0.8, 60.0, 9, "minor", 0.5, -14.0, 0.9, 2000.0, 0.9, 4.0, 0.8, 0.7, 0.95)
+
+
+def test_an_upload_keeps_its_signature(url: str) -> None:
+    store = Store.open(url)
+    store.add_upload(replace(upload(), signature=SIGNATURE))
+    store.add_upload(upload("t2", "c2"))
+    assert [one.signature for one in store.uploads_after(0)[0]] == [SIGNATURE, None]
+    store.set_upload_vectors(replace(upload("t2", "c2"), signature=replace(SIGNATURE, tonic=0)))
+    found = store.upload_by_content("c2")
+    assert found is not None
+    assert found.signature == replace(SIGNATURE, tonic=0)
+    store.close()
+
+
+def test_a_database_from_before_signatures_can_be_used(url: str) -> None:
+    store = Store.open(url)
+    store.add_upload(upload())
+    store.close()
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE upload_signatures"))
+    engine.dispose()
+    store = Store.open(url)
+    store.add_upload(replace(upload("t2", "c2"), signature=SIGNATURE))
+    assert [one.signature for one in store.uploads_after(0)[0]] == [None, SIGNATURE]
+    store.close()

@@ -57,6 +57,8 @@ def test_an_upload_is_placed_played_and_recommended_at_once(serve: Any, tmp_path
     assert (track["title"], track["artist"], track["uploaded"], track["listeners"]) == ("Novà ☂ Sœng", "", True, 0)
     assert track["duration_s"] == pytest.approx(3, abs=0.05)
     assert body["created"]
+    assert track["signature"]["loudness_lufs"] == pytest.approx(-14.5, abs=0.5)
+    assert client.get(f"/v1/tracks/{track['id']}").json()["track"]["signature"] == track["signature"]
     assert client.get(f"/v1/tracks/{track['id']}/audio").content == content
     alike = client.get(f"/v1/tracks/{track['id']}/similar?top=5").json()["items"]
     assert {item["track"]["id"][:3] for item in alike} == {"low"}
