@@ -56,7 +56,7 @@ from recommender.synthetic.world import World, WorldConfig, build_world, listeni
 TOP = 20
 FOLD = 0.2
 WAYS = ("kNN", "prior", "ranker")
-SCRATCH_EPOCHS, HEAD_EPOCHS = 16, 20
+SCRATCH_EPOCHS, ALL_EPOCHS = 16, 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +195,7 @@ def ways_to_train(initial: TrainedCnn | None) -> dict[str, tuple[dict[str, Any],
     if initial is not None:
         shape: dict[str, Any] = {"cnn": initial.config.cnn}
         found |= {f"{objective}, adapted": (shape | {"objective": objective}, initial) for objective in OBJECTIVES}
-        found["last layer only, adapted"] = (shape | {"trains": "head", "adapt_epochs": HEAD_EPOCHS}, initial)
+        found["all layers, adapted"] = (shape | {"trains": "all", "adapt_epochs": ALL_EPOCHS}, initial)
     return found
 
 

@@ -118,10 +118,10 @@ class TrainCnnConfig:
 
     cnn: CnnConfig = field(default_factory=CnnConfig)
     start_from: str = "shipped"
-    trains: str = "all"
+    trains: str = "head"
     body_rate: float = 0.1
     epochs: int = 30
-    adapt_epochs: int = 8
+    adapt_epochs: int = 20
     patience: int = 8
     batch_tracks: int = 32
     crop_frames: int = 150

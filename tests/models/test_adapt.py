@@ -9,7 +9,7 @@ from recommender.models.train_cnn import TrainedCnn, train_cnn
 from recommender.models.trained_cnn import load_trained, save_cnn
 from tests.models.test_train_cnn import SMALL, KilledError, assert_same, kill_after, make_clips, make_factors
 
-ADAPT = replace(SMALL, adapt_epochs=3)
+ADAPT = replace(SMALL, adapt_epochs=3, trains="all")
 
 
 @pytest.fixture(scope="module")
