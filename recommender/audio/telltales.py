@@ -127,7 +127,7 @@ def steady_spectrum(windows: list[Waveform]) -> tuple[Floats, Floats]:
     loud = np.abs(frames).max(axis=1) >= SILENCE
     frames = frames[loud] if loud.any() else frames
     amplitude = np.abs(np.fft.rfft(frames * shape, axis=1)) / (N_FFT / 4)
-    level_db = 20 * np.log10(np.median(amplitude, axis=0) + 10 ** (FLOOR_DB / 20))
+    level_db: Floats = 20 * np.log10(np.median(amplitude, axis=0).astype(np.float64) + 10 ** (FLOOR_DB / 20))
     return np.fft.rfftfreq(N_FFT, 1 / FULL_HZ), level_db
 
 
@@ -179,11 +179,11 @@ def feature_table(files: list[Telltales], least: int = 3) -> Features:
     columns.append(("loudness", "level", np.array([each.loudness_db for each in files])))
     columns.append(("peak", "level", np.array([each.peak_db for each in files])))
     kept = []
-    for name, kind, values in columns:
-        _, counts = np.unique(values, return_counts=True)
-        if len(values) - counts.max(initial=0) >= least:
-            kept.append((name, kind, values))
-    table = np.stack([values for _, _, values in kept], axis=1) if kept else np.zeros((len(files), 0))
+    for name, kind, column in columns:
+        _, counts = np.unique(column, return_counts=True)
+        if len(column) - counts.max(initial=0) >= least:
+            kept.append((name, kind, column))
+    table = np.stack([column for _, _, column in kept], axis=1) if kept else np.zeros((len(files), 0))
     return Features(tuple(name for name, _, _ in kept), tuple(kind for _, kind, _ in kept), table)
 
 

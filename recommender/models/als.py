@@ -32,7 +32,7 @@ import numpy.typing as npt
 from implicit.cpu.als import AlternatingLeastSquares
 from implicit.recommender_base import ModelFitError
 from scipy import sparse
-from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+from threadpoolctl import ThreadpoolController
 
 from recommender.data.interactions import Interactions
 from recommender.data.progress import Progress, silent
