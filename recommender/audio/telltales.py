@@ -128,7 +128,8 @@ def steady_spectrum(windows: list[Waveform]) -> tuple[Floats, Floats]:
     frames = frames[loud] if loud.any() else frames
     amplitude = np.abs(np.fft.rfft(frames * shape, axis=1)) / (N_FFT / 4)
     level_db: Floats = 20 * np.log10(np.median(amplitude, axis=0).astype(np.float64) + 10 ** (FLOOR_DB / 20))
-    return np.fft.rfftfreq(N_FFT, 1 / FULL_HZ), level_db
+    frequencies_hz: Floats = np.fft.rfftfreq(N_FFT, 1 / FULL_HZ).astype(np.float64)
+    return frequencies_hz, level_db
 
 
 def find_cutoff(hz: Floats, level_db: Floats, limit_hz: float) -> float:

@@ -146,7 +146,7 @@ class Statistics(nn.Module):
         self.n_values = 5 * n_mels + (n_mels - 2) + self.n_groups * (2 + members.shape[1])
 
     def forward(self, heard: Tensor) -> Tensor:
-        """Return shape (batch, n_values) of levels in dB (batch, n_mels, n_frames)."""
+        """Return shape (batch, n_values), of about unit size, of levels in dB (batch, n_mels, n_frames)."""
         mean = heard.mean(2)
         centred = heard - mean[:, :, None]
         steps = heard[:, :, 1:] - heard[:, :, :-1]
@@ -154,19 +154,19 @@ class Statistics(nn.Module):
         skewness = third.sign() * (third.abs() + 1e-3) ** (1 / 3)
         stands_out = (heard[:, 2:] - 2 * heard[:, 1:-1] + heard[:, :-2]).abs().mean(2)
         size = heard.shape[1] // self.n_groups
-        groups = heard[:, : size * self.n_groups].reshape(heard.shape[0], self.n_groups, size, heard.shape[2])
+        groups = heard[:, : size * self.n_groups].unflatten(1, (self.n_groups, size))  # type: ignore[no-untyped-call]
         span = groups.amax(2) - groups.amin(2)
         return torch.cat(
             [
-                mean,
-                _deviation(heard),
-                skewness,
-                _deviation(steps),
-                steps.clamp_min(0).mean(2),
-                stands_out,
-                span.mean(2),
-                _deviation(span),
-                self._modulation(groups.mean(2)),
+                mean / 20 + 2,
+                _deviation(heard) / 5 - 2,
+                skewness / 10,
+                _deviation(steps) / 2 - 2,
+                steps.clamp_min(0).mean(2) - 2,
+                stands_out / 2 - 2,
+                span.mean(2) / 5 - 3,
+                _deviation(span) / 2 - 2,
+                self._modulation(groups.mean(2)) / 2 - 4,
             ],
             dim=1,
         )
@@ -176,8 +176,8 @@ class Statistics(nn.Module):
         half = self.WINDOW // 2
         waves = nn.functional.conv1d(centred.flatten(0, 1)[:, None], self.waves, stride=half, padding=half)
         power = (waves**2).mean(2) @ self.members
-        logarithms: Tensor = (power + 1).log()
-        return logarithms.reshape(levels.shape[0], self.n_groups * self.members.shape[1])
+        logarithms: Tensor = (power + 1).log().unflatten(0, (-1, self.n_groups))  # type: ignore[no-untyped-call]
+        return logarithms.flatten(1)
 
 
 class _Block(nn.Module):

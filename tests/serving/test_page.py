@@ -155,7 +155,7 @@ def test_a_dropped_file_is_placed_at_once(own_page: "Page", world: Any, tmp_path
     own_page.set_input_files("#file", tmp_path / "My own song.wav")
     own_page.wait_for_selector("#subject h3 >> text=My own song")
     own_page.wait_for_selector("#similar .row")
-    assert titles(own_page, "#similar")[0] == "Low Tide 2"
+    assert titles(own_page, "#similar")[0].startswith("Low Tide")
     assert "it can be recommended now" in own_page.inner_text("#drop-status")
     (tmp_path / "noise.mp3").write_bytes(b"not audio")
     own_page.set_input_files("#file", tmp_path / "noise.mp3")
