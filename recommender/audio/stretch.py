@@ -15,12 +15,6 @@ Waveform = npt.NDArray[np.float32]
 BLOCK = 16384
 """Samples that are mixed and resampled at a time; frames are too small to be worth a call each."""
 
-SAMPLES = {
-    "u8": (np.uint8, 2.0**7), "s16": (np.int16, 2.0**15), "s32": (np.int32, 2.0**31), "s64": (np.int64, 2.0**63),
-    "flt": (np.float32, 1.0), "dbl": (np.float64, 1.0),
-}  # fmt: skip
-"""NumPy's type and the full scale of FFmpeg's sample formats; a ``p`` at the end of a name says that it is planar."""
-
 MARGIN_S = 0.05
 """Kept before and after the seconds that are asked for, so that the resampler's filter sees no edge."""
 
@@ -129,8 +123,7 @@ class Run:
         self._rate_hz = frame.sample_rate
         self._resampler = soxr.ResampleStream(self._rate_hz, sample_rate_hz, 1, dtype="float32")
         self._kind = (frame.format.name, frame.layout.nb_channels)
-        self._waiting: list[av.AudioFrame] = []
-        self._n_waiting = 0
+        self._waiting = av.AudioFifo()
         self._chunks: list[Waveform] = []
         self.samples: Waveform = np.empty(0, np.float32)
 
@@ -141,12 +134,14 @@ class Run:
     def add(self, frame: av.AudioFrame) -> None:
         """Append a frame."""
         kind = (frame.format.name, frame.layout.nb_channels)
-        if kind != self._kind or self._n_waiting >= BLOCK:
+        if kind != self._kind:
             self._mix()
-            self._kind = kind
+            self._kind, self._waiting = kind, av.AudioFifo()
         self.end_s += frame.samples / self._rate_hz
-        self._waiting.append(frame)
-        self._n_waiting += frame.samples
+        frame.pts = None  # What is missing between frames was looked at before.
+        self._waiting.write(frame)
+        if self._waiting.samples >= BLOCK:
+            self._mix()
 
     def finish(self) -> None:
         """Take out what the resampler still holds: all that was added is in `samples` now, shape (n,), float32."""
@@ -156,28 +151,21 @@ class Run:
         self._chunks.clear()
 
     def _mix(self) -> None:
-        if self._waiting:
-            self._chunks.append(self._resampler.resample_chunk(mean_of_channels(self._waiting)))
-            self._waiting, self._n_waiting = [], 0
+        block = self._waiting.read()
+        if block is not None:
+            self._chunks.append(self._resampler.resample_chunk(mean_of_channels(block)))
 
 
-def mean_of_channels(frames: Sequence[av.AudioFrame]) -> Waveform:
-    """Return the mean of the channels of frames of one format, shape (samples,), float32; full scale is 1.
+def mean_of_channels(frame: av.AudioFrame) -> Waveform:
+    """Return the mean of a frame's channels, shape (samples,), float32; integers are scaled so that full scale is 1.
 
     FFmpeg's own downmix depends on the names of the channels, and it is 3 dB louder for stereo than for mono.
     """
-    name, channels = frames[0].format.name.removesuffix("p"), frames[0].layout.nb_channels
-    dtype, full_scale = SAMPLES[name]
-    stride = 1 if frames[0].format.is_planar else channels
-    planes = [
-        np.concatenate(
-            [np.frombuffer(plane, dtype, frame.samples * stride) for frame, plane in zip(frames, same, strict=True)]
-        )
-        for same in zip(*(frame.planes for frame in frames), strict=True)
-    ]
-    parts = planes if stride == 1 else [planes[0][channel::channels] for channel in range(channels)]
-    mean = parts[0].astype(np.float32)
-    for part in parts[1:]:
-        mean += part
-    mean *= np.float32(1 / (full_scale * channels))
-    return mean - 1 if name == "u8" else mean
+    samples = frame.to_ndarray()
+    channels = list(samples) if frame.format.is_planar else list(samples.reshape(frame.samples, -1).T)
+    mean = channels[0].astype(np.float32)
+    for channel in channels[1:]:
+        mean += channel
+    full_scale = 2.0 ** (8 * samples.dtype.itemsize - 1) if samples.dtype.kind in "iu" else 1.0
+    mean *= np.float32(1 / (full_scale * len(channels)))
+    return mean - 1 if samples.dtype == np.uint8 else mean
