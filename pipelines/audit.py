@@ -365,6 +365,12 @@ def _report(
         "tell_tales": list(features.names),
         "checks": [asdict(check) for check in checks],
         "separations": [asdict(one) | {"found": one.is_found} for one in found],
-        "heard": {name: asdict(one) for name, one in heard.items()},
-        "retrieval": asdict(retrieval) if retrieval is not None else None,
+        "heard": {name: _known(asdict(one)) for name, one in heard.items()},
+        "retrieval": _known(asdict(retrieval)) if retrieval is not None else None,
     }
+
+
+def _known(values: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what could not be measured: JSON has no NaN."""
+    inner = {name: _known(each) if isinstance(each, dict) else each for name, each in values.items()}
+    return {name: each for name, each in inner.items() if each == each}

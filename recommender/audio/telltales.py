@@ -127,9 +127,15 @@ def steady_spectrum(windows: list[Waveform]) -> tuple[Floats, Floats]:
     loud = np.abs(frames).max(axis=1) >= SILENCE
     frames = frames[loud] if loud.any() else frames
     amplitude = np.abs(np.fft.rfft(frames * shape, axis=1)) / (N_FFT / 4)
+<<<<<<< HEAD
     level_db: Floats = 20 * np.log10(np.median(amplitude, axis=0).astype(np.float64) + 10 ** (FLOOR_DB / 20))
     frequencies_hz: Floats = np.fft.rfftfreq(N_FFT, 1 / FULL_HZ).astype(np.float64)
     return frequencies_hz, level_db
+=======
+    level_db = 20 * np.log10(np.median(amplitude, axis=0) + 10 ** (FLOOR_DB / 20))
+    hz = np.arange(N_FFT // 2 + 1, dtype=np.float64) * (FULL_HZ / N_FFT)
+    return np.asarray(hz, dtype=np.float64), np.asarray(level_db, dtype=np.float64)
+>>>>>>> 0b2d164cdba6335674f31ec3558cdc298c63bfd7
 
 
 def find_cutoff(hz: Floats, level_db: Floats, limit_hz: float) -> float:
@@ -163,14 +169,14 @@ def find_tones(hz: Floats, level_db: Floats) -> Floats:
 def feature_table(files: list[Telltales], least: int = 3) -> Features:
     """Lay tell-tales out as numbers; a name that fewer than `least` files have, or all but so few, is left out."""
     columns: list[tuple[str, str, Floats]] = []
-    for kind, label, values in (
+    for kind, label, told in (
         ("codec", "codec", [each.codec for each in files]),
         ("codec", "encoder", [each.encoder for each in files]),
         ("rate", "sample rate", [str(each.sample_rate_hz) for each in files]),
         ("channels", "channels", [str(each.channels) for each in files]),
     ):
-        for value in sorted(set(values)):
-            columns.append((f"{label} {value or 'unnamed'}", kind, np.array([each == value for each in values], float)))
+        for value in sorted(set(told)):
+            columns.append((f"{label} {value or 'unnamed'}", kind, np.array([each == value for each in told], float)))
     full = FULL_HZ / 2
     columns.append(("bit rate", "codec", np.array([float(each.bit_rate_k) for each in files])))
     columns.append(("cut-off frequency", "cut-off", np.array([min(each.cutoff_hz, full) for each in files])))
