@@ -127,15 +127,9 @@ def steady_spectrum(windows: list[Waveform]) -> tuple[Floats, Floats]:
     loud = np.abs(frames).max(axis=1) >= SILENCE
     frames = frames[loud] if loud.any() else frames
     amplitude = np.abs(np.fft.rfft(frames * shape, axis=1)) / (N_FFT / 4)
-<<<<<<< HEAD
-    level_db: Floats = 20 * np.log10(np.median(amplitude, axis=0).astype(np.float64) + 10 ** (FLOOR_DB / 20))
-    frequencies_hz: Floats = np.fft.rfftfreq(N_FFT, 1 / FULL_HZ).astype(np.float64)
-    return frequencies_hz, level_db
-=======
     level_db = 20 * np.log10(np.median(amplitude, axis=0) + 10 ** (FLOOR_DB / 20))
     hz = np.arange(N_FFT // 2 + 1, dtype=np.float64) * (FULL_HZ / N_FFT)
     return np.asarray(hz, dtype=np.float64), np.asarray(level_db, dtype=np.float64)
->>>>>>> 0b2d164cdba6335674f31ec3558cdc298c63bfd7
 
 
 def find_cutoff(hz: Floats, level_db: Floats, limit_hz: float) -> float:

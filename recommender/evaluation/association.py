@@ -98,20 +98,12 @@ def separations(
     factors = {label: len(order) - place for place, label in enumerate(order)}
     highest, made = 0.0, {}
     for label in order:
-<<<<<<< HEAD
-        chosen, values, p = found[label]
-=======
         columns_kept, values, p = found[label]
->>>>>>> 0b2d164cdba6335674f31ec3558cdc298c63bfd7
         adjusted = np.maximum(np.minimum(p * factors[label], 1.0), highest)
         highest = float(adjusted.min())
         rows = [
             Separation(label, names[column], 0.5 + float(value), float(each))
-<<<<<<< HEAD
-            for column, value, each in zip(chosen, values, adjusted, strict=True)
-=======
             for column, value, each in zip(columns_kept.tolist(), values, adjusted, strict=True)
->>>>>>> 0b2d164cdba6335674f31ec3558cdc298c63bfd7
         ]
         made[label] = sorted(rows, key=lambda one: (one.p, -abs(one.auc - 0.5)))
     return [one for label in labels if label in made for one in made[label]]
