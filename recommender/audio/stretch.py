@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import av
 import numpy as np
@@ -163,9 +163,9 @@ def mean_of_channels(frame: av.AudioFrame) -> Waveform:
     """
     samples = frame.to_ndarray()
     channels = list(samples) if frame.format.is_planar else list(samples.reshape(frame.samples, -1).T)
-    mean = channels[0].astype(np.float32)
+    mean: Waveform = np.array(channels[0], dtype=np.float32)
     for channel in channels[1:]:
         mean += channel
     full_scale = 2.0 ** (8 * samples.dtype.itemsize - 1) if samples.dtype.kind in "iu" else 1.0
     mean *= np.float32(1 / (full_scale * len(channels)))
-    return mean - 1 if samples.dtype == np.uint8 else mean
+    return mean - np.float32(1) if samples.dtype == np.uint8 else mean
