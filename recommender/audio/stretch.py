@@ -165,7 +165,7 @@ def mean_of_channels(frame: av.AudioFrame) -> Waveform:
     channels = list(samples) if frame.format.is_planar else list(samples.reshape(frame.samples, -1).T)
     mean: Waveform = np.array(channels[0], dtype=np.float32)
     for channel in channels[1:]:
-        mean += channel
+        mean += np.asarray(channel)
     full_scale = 2.0 ** (8 * samples.dtype.itemsize - 1) if samples.dtype.kind in "iu" else 1.0
     mean *= np.float32(1 / (full_scale * len(channels)))
     return mean - np.float32(1) if samples.dtype == np.uint8 else mean
