@@ -118,7 +118,7 @@ def test_it_learns_what_it_is_asked_on_tracks_it_has_never_met():
     vectors, timbre = embed_clips(model, unseen).vectors, np.arange(40) % N_TIMBRES
     similarity = vectors @ vectors.T - 9 * np.eye(40)
     assert (timbre[similarity.argmax(axis=1)] == timbre).mean() > 0.8
-    assert trained.history[-1]["val_align"] < 0.5 * trained.history[0]["val_align"]
+    assert trained.history[-1]["val_align"] < 0.75 * trained.history[0]["val_align"]
 
 
 def test_it_overfits_four_clips():
