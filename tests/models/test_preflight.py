@@ -96,7 +96,7 @@ def test_a_learning_rate_of_nothing_is_found(clips):
 
 def test_a_learning_rate_that_explodes_is_found(clips):
     checks = verdicts(clips, replace(SMALL, learning_rate=30.0))
-    assert checks["dead units"].verdict == "broken"
+    assert checks["dead units"].verdict in ("warning", "broken")
     assert checks["a step against the weights"].verdict == "warning"
     assert checks["learning rate"].verdict in ("warning", "broken")
 
