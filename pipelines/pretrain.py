@@ -194,7 +194,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--artists", type=int, default=960)
     parser.add_argument("--music", type=Path, action="append", default=[])
-    parser.add_argument("--soundfont", type=Path)
+    parser.add_argument("--soundfont", type=Path, action="append", default=[], help="repeat it for several")
     parser.add_argument("--epochs", type=int, default=usual.epochs)
     parser.add_argument("--seed", type=int, default=usual.seed)
     parser.add_argument("--threads", type=int, default=usual.threads)
