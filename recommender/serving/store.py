@@ -11,15 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Boolean,
     Engine,
-    Float,
-    Integer,
-    LargeBinary,
-    String,
-    UniqueConstraint,
     create_engine,
     delete,
     event,
@@ -28,15 +20,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm import Session
 
 from recommender.audio.signatures import Signature, from_json, to_json
 from recommender.errors import StoreError, VersionError
 from recommender.serving.served import ServedSlot
+from recommender.serving.tables import Base, FeedbackRow, ListenRow, MetaRow, ServedRow, SignatureRow, UploadRow
 
 STORE_FORMAT = 1
 ListenResult = Literal["stored", "duplicate", "conflict"]
-_Sequence = BigInteger().with_variant(Integer, "sqlite")
 
 
 @dataclass(frozen=True)
@@ -92,88 +84,7 @@ class Upload:
     signature: Signature | None = None
 
 
-class _Base(DeclarativeBase):
-    pass
-
-
-class _Meta(_Base):
-    __tablename__ = "meta"
-    key: Mapped[str] = mapped_column(String(64), primary_key=True)
-    value: Mapped[str] = mapped_column(String(256))
-
-
-class _ListenRow(_Base):
-    __tablename__ = "listens"
-    __table_args__ = (
-        UniqueConstraint("user_id", "track_id", "listened_at_ms"),
-        UniqueConstraint("user_id", "client_id"),
-        {"sqlite_autoincrement": True},
-    )
-    seq: Mapped[int] = mapped_column(_Sequence, primary_key=True, autoincrement=True)
-    user_id: Mapped[str] = mapped_column(String(256))
-    track_id: Mapped[str] = mapped_column(String(256))
-    listened_at_ms: Mapped[int] = mapped_column(BigInteger)
-    weight: Mapped[float] = mapped_column(Float)
-    client_id: Mapped[str | None] = mapped_column(String(128))
-    received_at_ms: Mapped[int] = mapped_column(BigInteger)
-
-
-class _FeedbackRow(_Base):
-    __tablename__ = "feedback"
-    __table_args__ = ({"sqlite_autoincrement": True},)
-    seq: Mapped[int] = mapped_column(_Sequence, primary_key=True, autoincrement=True)
-    user_id: Mapped[str] = mapped_column(String(256))
-    track_id: Mapped[str] = mapped_column(String(256))
-    value: Mapped[int] = mapped_column(Integer)
-    given_at_ms: Mapped[int] = mapped_column(BigInteger)
-
-
-class _UploadRow(_Base):
-    __tablename__ = "uploads"
-    __table_args__ = ({"sqlite_autoincrement": True},)
-    seq: Mapped[int] = mapped_column(_Sequence, primary_key=True, autoincrement=True)
-    track_id: Mapped[str] = mapped_column(String(256), unique=True)
-    content_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    file_name: Mapped[str] = mapped_column(String(512))
-    title: Mapped[str] = mapped_column(String(1024))
-    artist: Mapped[str] = mapped_column(String(1024))
-    album: Mapped[str] = mapped_column(String(1024))
-    duration_s: Mapped[float] = mapped_column(Float)
-    embedding_version: Mapped[str] = mapped_column(String(128))
-    vector: Mapped[bytes] = mapped_column(LargeBinary)
-    clip_vectors: Mapped[bytes] = mapped_column(LargeBinary)
-    clip_starts_s: Mapped[bytes] = mapped_column(LargeBinary)
-    created_at_ms: Mapped[int] = mapped_column(BigInteger)
-
-
-class _SignatureRow(_Base):
-    """Beside the uploads, so that a database from before there were signatures can be used as it is."""
-
-    __tablename__ = "upload_signatures"
-    track_id: Mapped[str] = mapped_column(String(256), primary_key=True)
-    signature: Mapped[dict[str, Any]] = mapped_column(JSON)
-
-
-class _ServedRow(_Base):
-    __tablename__ = "served"
-    __table_args__ = (UniqueConstraint("request_id", "rank"), {"sqlite_autoincrement": True})
-    seq: Mapped[int] = mapped_column(_Sequence, primary_key=True, autoincrement=True)
-    request_id: Mapped[str] = mapped_column(String(64))
-    served_at_ms: Mapped[int] = mapped_column(BigInteger, index=True)
-    bucket_ms: Mapped[int] = mapped_column(BigInteger)
-    user_id: Mapped[str] = mapped_column(String(256), index=True)
-    track_id: Mapped[str] = mapped_column(String(256))
-    bundle: Mapped[str] = mapped_column(String(128))
-    rank: Mapped[int] = mapped_column(Integer)
-    score: Mapped[float] = mapped_column(Float)
-    propensity: Mapped[float] = mapped_column(Float)
-    explored: Mapped[bool] = mapped_column(Boolean)
-    max_per_artist: Mapped[int] = mapped_column(Integer)
-
-
-_SIGNED = select(_UploadRow, _SignatureRow.signature).outerjoin(
-    _SignatureRow, _SignatureRow.track_id == _UploadRow.track_id
-)
+_SIGNED = select(UploadRow, SignatureRow.signature).outerjoin(SignatureRow, SignatureRow.track_id == UploadRow.track_id)
 
 
 class Store:
@@ -201,11 +112,11 @@ class Store:
         with _reported("opened", f" {engine.url.render_as_string()}"):
             if engine.dialect.name == "sqlite":
                 event.listen(engine, "connect", _make_sqlite_durable)
-            _Base.metadata.create_all(engine)
+            Base.metadata.create_all(engine)
         store = cls(engine)
         with store._session("opened") as session:
-            session.execute(store._insert(_Meta, [{"key": "format", "value": str(STORE_FORMAT)}]))
-            found = session.scalar(select(_Meta.value).where(_Meta.key == "format"))
+            session.execute(store._insert(MetaRow, [{"key": "format", "value": str(STORE_FORMAT)}]))
+            found = session.scalar(select(MetaRow.value).where(MetaRow.key == "format"))
         if found != str(STORE_FORMAT):
             store.close()
             raise VersionError(f"the listens' database has format {found}, this program reads format {STORE_FORMAT}")
@@ -245,13 +156,13 @@ class Store:
                     "client_id": listen.client_id,
                     "received_at_ms": now,
                 }
-                stored = session.scalar(self._insert(_ListenRow, [values]).returning(_ListenRow.seq))
+                stored = session.scalar(self._insert(ListenRow, [values]).returning(ListenRow.seq))
                 if stored is not None:
                     results.append("stored")
                     continue
                 owner = session.scalar(
-                    select(_ListenRow.track_id).where(
-                        _ListenRow.user_id == listen.user_id, _ListenRow.client_id == listen.client_id
+                    select(ListenRow.track_id).where(
+                        ListenRow.user_id == listen.user_id, ListenRow.client_id == listen.client_id
                     )
                 )
                 results.append("conflict" if owner is not None and owner != listen.track_id else "duplicate")
@@ -260,7 +171,7 @@ class Store:
     def listens_after(self, seq: int, limit: int = 100_000) -> tuple[list[Listen], int]:
         """Return the listens stored after `seq`, oldest first, and the sequence number to go on from."""
         with self._session("read") as session:
-            rows = session.scalars(select(_ListenRow).where(_ListenRow.seq > seq).order_by(_ListenRow.seq).limit(limit))
+            rows = session.scalars(select(ListenRow).where(ListenRow.seq > seq).order_by(ListenRow.seq).limit(limit))
             listens = []
             for row in rows:
                 listens.append(Listen(row.user_id, row.track_id, row.listened_at_ms, row.weight, row.client_id))
@@ -270,18 +181,18 @@ class Store:
     def count_listens(self) -> int:
         """Return how many listens are stored."""
         with self._session("read") as session:
-            return session.scalar(select(func.count()).select_from(_ListenRow)) or 0
+            return session.scalar(select(func.count()).select_from(ListenRow)) or 0
 
     def add_feedback(self, feedback: Feedback) -> None:
         """Store a verdict; the last one of a user and track counts."""
         with self._session("written") as session:
-            session.add(_FeedbackRow(**asdict(feedback)))
+            session.add(FeedbackRow(**asdict(feedback)))
 
     def feedback_after(self, seq: int) -> tuple[list[Feedback], int]:
         """Return the verdicts stored after `seq`, oldest first, and the sequence number to go on from."""
         with self._session("read") as session:
             found = []
-            for row in session.scalars(select(_FeedbackRow).where(_FeedbackRow.seq > seq).order_by(_FeedbackRow.seq)):
+            for row in session.scalars(select(FeedbackRow).where(FeedbackRow.seq > seq).order_by(FeedbackRow.seq)):
                 found.append(Feedback(row.user_id, row.track_id, row.value, row.given_at_ms))
                 seq = row.seq
         return found, seq
@@ -300,7 +211,7 @@ class Store:
             **_heard(upload),
         }
         with self._session("written") as session:
-            is_new = session.scalar(self._insert(_UploadRow, [values]).returning(_UploadRow.seq)) is not None
+            is_new = session.scalar(self._insert(UploadRow, [values]).returning(UploadRow.seq)) is not None
             if is_new:
                 _sign(session, upload)
             return is_new
@@ -308,7 +219,7 @@ class Store:
     def set_upload_vectors(self, upload: Upload) -> None:
         """Replace what was heard in an upload, after the audio model changed."""
         with self._session("written") as session:
-            row = session.scalar(select(_UploadRow).where(_UploadRow.track_id == upload.track_id))
+            row = session.scalar(select(UploadRow).where(UploadRow.track_id == upload.track_id))
             if row is not None:
                 for name, value in _heard(upload).items():
                     setattr(row, name, value)
@@ -318,7 +229,7 @@ class Store:
         """Return the uploads stored after `seq`, oldest first, and the sequence number to go on from."""
         with self._session("read") as session:
             uploads = []
-            for row, signature in session.execute(_SIGNED.where(_UploadRow.seq > seq).order_by(_UploadRow.seq)):
+            for row, signature in session.execute(_SIGNED.where(UploadRow.seq > seq).order_by(UploadRow.seq)):
                 uploads.append(_to_upload(row, signature))
                 seq = row.seq
         return uploads, seq
@@ -326,31 +237,31 @@ class Store:
     def upload_by_content(self, content_hash: str) -> Upload | None:
         """Return the upload of this content, if there is one."""
         with self._session("read") as session:
-            found = session.execute(_SIGNED.where(_UploadRow.content_hash == content_hash)).first()
+            found = session.execute(_SIGNED.where(UploadRow.content_hash == content_hash)).first()
             return None if found is None else _to_upload(*found)
 
     def add_served(self, slots: Sequence[ServedSlot]) -> None:
         """Store the places of a list in one statement; what is already there stays as it is."""
         if slots:
             with self._session("written") as session:
-                session.connection().execute(self._insert(_ServedRow), [vars(slot) for slot in slots])
+                session.connection().execute(self._insert(ServedRow), [vars(slot) for slot in slots])
 
     def forget_served(self, before_ms: int) -> int:
         """Delete what was shown before a time, and return how many places that were."""
         with self._session("written") as session:
-            deleted = session.execute(delete(_ServedRow).where(_ServedRow.served_at_ms < before_ms))
+            deleted = session.execute(delete(ServedRow).where(ServedRow.served_at_ms < before_ms))
             return int(deleted.rowcount)  # type: ignore[attr-defined]
 
     def served_after(self, seq: int, limit: int = 100_000) -> tuple[list[ServedSlot], int]:
         """Return the places stored after `seq`, oldest first, and the sequence number to go on from."""
-        columns = [_ServedRow.seq, *(getattr(_ServedRow, field.name) for field in fields(ServedSlot))]
+        columns = [ServedRow.seq, *(getattr(ServedRow, field.name) for field in fields(ServedSlot))]
         with self._session("read") as session:
             rows = session.execute(
-                select(*columns).where(_ServedRow.seq > seq).order_by(_ServedRow.seq).limit(limit)
+                select(*columns).where(ServedRow.seq > seq).order_by(ServedRow.seq).limit(limit)
             ).all()
         return [ServedSlot(*row[1:]) for row in rows], rows[-1][0] if rows else seq
 
-    def _insert(self, table: type[_Base], rows: list[dict[str, Any]] | None = None) -> Any:
+    def _insert(self, table: type[Base], rows: list[dict[str, Any]] | None = None) -> Any:
         """Return an INSERT that leaves out what is already there; both databases spell it alike."""
         insert = sqlite.insert if self._engine.dialect.name == "sqlite" else postgresql.insert
         return (insert(table) if rows is None else insert(table).values(rows)).on_conflict_do_nothing()
@@ -388,10 +299,10 @@ def _heard(upload: Upload) -> dict[str, Any]:
 
 def _sign(session: Session, upload: Upload) -> None:
     if upload.signature is not None:
-        session.merge(_SignatureRow(track_id=upload.track_id, signature=to_json(upload.signature)))
+        session.merge(SignatureRow(track_id=upload.track_id, signature=to_json(upload.signature)))
 
 
-def _to_upload(row: _UploadRow, signature: dict[str, Any] | None) -> Upload:
+def _to_upload(row: UploadRow, signature: dict[str, Any] | None) -> Upload:
     vector = np.frombuffer(row.vector, dtype="<f4")
     return Upload(
         row.track_id,
