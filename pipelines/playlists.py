@@ -15,7 +15,7 @@ from pipelines.workspace import Workspace
 from recommender.data.table_stream import write_frames
 from recommender.errors import ConfigError, DataError
 from recommender.playlists.builder import Playlist, Rules, Seeds, build_playlist, build_playlists
-from recommender.playlists.formats import file_names_of, write_m3u8
+from recommender.playlists.formats import file_names_of, write_playlist
 
 BLOCK_USERS = 2000
 
@@ -84,7 +84,7 @@ def build(
     for rule in playlist.relaxed_rules:
         console.err.print(f"relaxed: {rule}", markup=False)
     if out is not None:
-        written = write_m3u8(out, playlist, model.catalog, workspace.uploads, absolute=absolute)
+        written = write_playlist(out, playlist, model.catalog, workspace.uploads, absolute=absolute)
         console.out.print(f"{out}: {written} of {len(rows)} tracks have a file", markup=False)
     return playlist
 
@@ -133,7 +133,7 @@ def batch(workspace: Workspace, out: Path, *, length: int, seed: int, absolute: 
                 for place, playlist in enumerate(made, start):
                     if with_files:
                         target = out / f"{files[place]}.m3u8"
-                        write_m3u8(target, playlist, model.catalog, workspace.uploads, absolute=absolute)
+                        write_playlist(target, playlist, model.catalog, workspace.uploads, absolute=absolute)
                     frames.append(_frame(model.users.ids[place], playlist))
                     bar(place + 1, len(model.users))
                 yield pd.concat(frames, ignore_index=True)
