@@ -13,9 +13,9 @@ from pipelines import console
 from pipelines.recommend import load_current
 from pipelines.workspace import Workspace
 from recommender.data.table_stream import write_frames
-from recommender.errors import ConfigError, DataError
+from recommender.errors import DataError
 from recommender.playlists.builder import Playlist, Rules, Seeds, build_playlist, build_playlists
-from recommender.playlists.formats import file_names_of, write_playlist
+from recommender.playlists.formats import file_names_of, playlist_format, write_playlist
 
 BLOCK_USERS = 2000
 
@@ -33,7 +33,7 @@ def build(
     unheard: bool,
     seed: int,
     name: str | None,
-    absolute: bool,
+    absolute: bool | None,
     out: Path | None,
 ) -> Playlist:
     """Build one playlist, print it, and write it where `out` says.
@@ -63,8 +63,8 @@ def build(
     )
     title = name or " + ".join([*(model.catalog.label(r) for r in seeds.track_rows[:2].tolist()), *artists[:2]]) or user
     assert title is not None
-    if out is not None and out.suffix not in (".m3u8", ".m3u"):
-        raise ConfigError(f"{out}: a playlist is written as .m3u8, not {out.suffix or 'without an ending'}")
+    if out is not None:
+        playlist_format(out)
     playlist = build_playlist(
         model,
         seeds,

@@ -85,7 +85,9 @@ def playlist_bytes(
     return _WRITERS[ending](playlist, entries_of(playlist, catalog, music_root), folder)
 
 
-def write_playlist(path: Path, playlist: Playlist, catalog: Catalog, music_root: Path, absolute: bool = False) -> int:
+def write_playlist(
+    path: Path, playlist: Playlist, catalog: Catalog, music_root: Path, absolute: bool | None = None
+) -> int:
     """Write a playlist in the format of the path's ending, whole or not at all; a file of that name is replaced.
 
     Parameters
@@ -93,8 +95,9 @@ def write_playlist(path: Path, playlist: Playlist, catalog: Catalog, music_root:
     path : Path
     playlist, catalog, music_root
         As in `playlist_bytes`.
-    absolute : bool
-        Absolute paths; else they are relative to the folder of `path`.
+    absolute : bool or None
+        Absolute paths, or paths relative to the folder of `path`; None for those that more players read: relative in an
+        M3U, absolute in XSPF and JSPF (GNOME's parser encodes relative URIs once more).
 
     Returns
     -------
@@ -110,11 +113,13 @@ def write_playlist(path: Path, playlist: Playlist, catalog: Catalog, music_root:
     """
     ending = playlist_format(path)
     entries = list(entries_of(playlist, catalog, music_root))
-    content = _WRITERS[ending](playlist, entries, None if absolute else path.parent)
+    is_m3u = ending in (".m3u8", ".m3u")
+    content = _WRITERS[ending](
+        playlist, entries, None if (absolute is None and not is_m3u) or absolute else path.parent
+    )
     with atomic_path(path) as part:
         part.write_bytes(content)
-    is_named = fits_m3u if ending in (".m3u8", ".m3u") else lambda entry: entry.file is not None
-    return sum(map(is_named, entries))
+    return sum(fits_m3u(entry) if is_m3u else entry.file is not None for entry in entries)
 
 
 def read_playlist(path: Path) -> tuple[str, list[Entry]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 from xml.dom import minidom
 
+import m3u8
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -117,7 +118,8 @@ def test_entries_read_back(catalog, tmp_path):
 @pytest.mark.parametrize(("ending", "parse"), [(".xspf", parse_xspf), (".jspf", parse_jspf)])
 def test_fields_of_xspf_and_jspf(catalog, tmp_path, ending, parse):
     path = tmp_path / "lists" / f"mix{ending}"
-    assert write_playlist(path, playlist_of("t02", "t07", "t05", name="A & <B>"), catalog, tmp_path / "music") == 2
+    playlist = playlist_of("t02", "t07", "t05", name="A & <B>")
+    assert write_playlist(path, playlist, catalog, tmp_path / "music", absolute=False) == 2
     name, tracks = parse(path)
     assert name == "A & <B>"
     assert tracks[0] == {
@@ -134,7 +136,7 @@ def test_fields_of_xspf_and_jspf(catalog, tmp_path, ending, parse):
         "creator": "Artist 1",
         "duration": "190000",
     }
-    write_playlist(path, playlist_of("t02"), catalog, tmp_path / "music", absolute=True)
+    write_playlist(path, playlist_of("t02"), catalog, tmp_path / "music")
     assert parse(path)[1][0]["location"] == (tmp_path / "music" / "artist 0" / "title 2.mp3").as_uri()
 
 
@@ -257,6 +259,20 @@ def test_any_path_and_any_title_survive(tmp_path_factory, parts, title, ending, 
         return
     assert file_of(tracks[0]["location"], folder / f"m{ending}") == folder / "music" / "/".join(parts)
     assert read_playlist(folder / f"m{ending}")[1][0].file == folder / "music" / "/".join(parts)
+
+
+def test_an_independent_parser_reads_our_m3u8(awkward, tmp_path):
+    for absolute in (False, True):
+        path = tmp_path / f"mix{absolute}.m3u8"
+        write_playlist(path, playlist_of("a", "b", "d", "e", "i e/ü"), awkward, tmp_path / "music", absolute)
+        found = m3u8.loads(path.read_text(encoding="utf-8")).segments
+        assert [(segment.duration, segment.title) for segment in found[:3]] == [
+            (10, "Ada - Two lines"),
+            (20, "فيروز - أغنية"),
+            (30, "Only a title"),
+        ]
+        files = [tmp_path / "music" / AWKWARD[key][-1] for key in ("a", "b", "d", "e", "i e/ü")]
+        assert [Path(os.path.normpath(tmp_path / segment.uri)) for segment in found] == files
 
 
 def test_a_download_has_paths_below_the_music_folder_or_absolute_ones(catalog, tmp_path):
