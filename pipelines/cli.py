@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from pipelines.keys import keys_app
 from recommender.errors import FirstListenError
 
 SYSTEM_TROUBLES = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM)
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 experiment_app = typer.Typer(help="Experiments on a workspace's own data.", no_args_is_help=True)
 app.add_typer(experiment_app, name="experiment")
+app.add_typer(keys_app, name="keys")
 
 WorkspaceArgument = Annotated[Path, typer.Argument(metavar="W", help="The workspace: a folder.")]
 TopOption = Annotated[int, typer.Option(min=1, help="How many tracks.")]
@@ -444,6 +446,9 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Server processes.")] = 1,
     explore: Annotated[float, typer.Option(min=0, max=1, help="Share of each list that tries something.")] = 0.1,
+    require_keys: Annotated[
+        bool, typer.Option("--require-keys", help="Ask for API keys on this machine too; elsewhere they are required.")
+    ] = False,
     log: Annotated[bool, typer.Option("--log/--no-log", help="Keep what was shown, for evaluate --off-policy.")] = True,
     log_days: Annotated[int, typer.Option(min=1, max=10_000, help="Days for which it is kept.")] = 90,
 ) -> None:
@@ -456,6 +461,7 @@ def serve(
         host=host,
         port=port,
         workers=workers,
+        require_keys=require_keys,
         explore=explore,
         log_served=log,
         served_days=log_days,

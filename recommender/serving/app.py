@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
@@ -18,10 +19,12 @@ from recommender.serving.bundle import current_bundle, load_bundle
 from recommender.serving.context import Context
 from recommender.serving.hearing import Hearing
 from recommender.serving.http import Gate
+from recommender.serving.keys import Keyring
 from recommender.serving.live import Live
 from recommender.serving.problems import install_problem_handlers
-from recommender.serving.routes import feedback, listens, model, recommendations, tracks, users
+from recommender.serving.routes import feedback, listens, model, recommendations, session, tracks, users
 from recommender.serving.schemas import ProblemDocument
+from recommender.serving.security import Guard, HideKeys, authorize, describe_security
 from recommender.serving.settings import SETTINGS_VARIABLE, Settings
 from recommender.serving.store import Store
 from recommender.serving.uploads import remove_leftovers
@@ -62,20 +65,24 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        dependencies=[Depends(authorize)],
     )
     app.state.context = Context(settings, store, hearing, live)
     app.state.bundle_version = bundle.manifest.version
     install_problem_handlers(app)
+    app.add_middleware(Guard, keyring=Keyring(store), require_keys=settings.require_keys)
+    logging.getLogger("uvicorn.access").addFilter(HideKeys())
     app.add_middleware(
         Gate,
         limit_of=lambda method, path: _body_limit(settings, method, path),
         bundle=lambda: live.peek().manifest.version,
     )
-    for routes in (users, feedback, recommendations, tracks, listens, model):
+    for routes in (users, feedback, recommendations, tracks, listens, model, session):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/", lambda: FileResponse(STATIC / "index.html"), include_in_schema=False)
     app.add_api_route("/docs", lambda: FileResponse(STATIC / "docs.html"), include_in_schema=False)
+    app.add_api_route("/login", lambda: FileResponse(STATIC / "login.html"), include_in_schema=False)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
@@ -103,5 +110,6 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         for route in [route for methods in schema["paths"].values() for route in methods.values()]:
             if "application/json" in route["responses"].get("422", {}).get("content", {}):
                 del route["responses"]["422"]  # added by FastAPI where only ids come in, which are never invalid
+        describe_security(schema)
         app.openapi_schema = schema
     return app.openapi_schema

@@ -30,6 +30,8 @@ class Settings:
         The largest audio file that is accepted.
     max_body_bytes : int
         The largest body of any other request.
+    require_keys : bool
+        Ask for an API key on loopback too; on every other address one is asked for in any case.
     warm_hearing : bool
         Load the audio model in the background at start, so that the first upload does not wait for it.
     refresh_s : float
@@ -58,6 +60,7 @@ class Settings:
     music_roots: tuple[Path, ...] = ()
     max_upload_bytes: int = 200 * 1024 * 1024
     max_body_bytes: int = 2 * 1024 * 1024
+    require_keys: bool = False
     warm_hearing: bool = True
     refresh_s: float = 1.0
     explore: float = 0.1

@@ -28,7 +28,7 @@ def test_help_answers_in_under_a_second():
 @pytest.mark.parametrize(
     "command",
     ["demo", "ingest", "analyse", "train", "evaluate", "recommend", "similar", "embed", "playlist", "playlists",
-     "experiment", "export", "bundles", "serve", "preflight", "audit"],
+     "experiment", "export", "bundles", "serve", "preflight", "audit", "keys"],
 )  # fmt: skip
 def test_every_command_has_help(command):
     done = firstlisten(command, "--help")

@@ -12,6 +12,7 @@ export async function api(path, options = {}) {
     if (error.name === "AbortError" || response.ok) throw error;
     return {};
   });
+  if (response.status === 401) location.replace("/login");
   if (!response.ok) {
     const error = new Error(body.detail || `The server answered ${response.status}.`);
     error.status = response.status;
