@@ -1,12 +1,16 @@
-"""Playlists as files that players open: M3U8, and names that every file system accepts."""
+"""Playlists as files that players open: M3U8, XSPF, JSPF, and names that every file system accepts."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +24,65 @@ MAX_NAME_BYTES = 120
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])(\.|$)", re.IGNORECASE)
 _JOINERS = "\u200c\u200d"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One track of a playlist as a player needs it.
+
+    Parameters
+    ----------
+    location : str
+        An address; empty where there is no file.
+    title, artist, album : str
+    duration_s : float or None
+    """
+
+    location: str
+    title: str
+    artist: str
+    album: str
+    duration_s: float | None
+
+
+def m3u8_text(name: str, entries: Sequence[Entry]) -> str:
+    """Return a playlist as extended M3U; a track without a file is named in a comment, which players skip."""
+    lines = ["#EXTM3U", f"#PLAYLIST:{_one_line(name)}"]
+    for entry in entries:
+        label = _one_line(f"{entry.artist} - {entry.title}" if entry.artist else entry.title)
+        seconds = -1 if entry.duration_s is None else round(entry.duration_s)
+        lines += [f"#EXTINF:{seconds},{label}", entry.location] if entry.location else [f"# no file: {label}"]
+    return "\n".join(lines) + "\n"
+
+
+def xspf_text(name: str, entries: Sequence[Entry]) -> str:
+    """Return a playlist as XSPF, version 1 (https://xspf.org/spec)."""
+    root = ET.Element("playlist", version="1", xmlns="http://xspf.org/ns/0/")
+    ET.SubElement(root, "title").text = _xml_text(name)
+    tracks = ET.SubElement(root, "trackList")
+    for entry in entries:
+        track = ET.SubElement(tracks, "track")
+        for tag, value in _members(entry).items():
+            ET.SubElement(track, tag).text = _xml_text(str(value))
+    ET.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def jspf_text(name: str, entries: Sequence[Entry]) -> str:
+    """Return a playlist as JSPF (https://xspf.org/jspf): XSPF's members in JSON."""
+    tracks: list[dict[str, Any]] = []
+    for entry in entries:
+        members = _members(entry)
+        tracks.append(members | {"location": [members["location"]]} if "location" in members else members)
+    return json.dumps({"playlist": {"title": name, "track": tracks}}, ensure_ascii=False, indent=1) + "\n"
+
+
+FORMATS: dict[str, tuple[str, Callable[[str, Sequence[Entry]], str]]] = {
+    "m3u8": ("application/vnd.apple.mpegurl", m3u8_text),
+    "xspf": ("application/xspf+xml", xspf_text),
+    "jspf": ("application/jspf+json", jspf_text),
+}
+"""The media type of each ending, and what writes it."""
 
 
 def write_m3u8(path: Path, playlist: Playlist, catalog: Catalog, music_root: Path, *, absolute: bool = False) -> int:
@@ -123,3 +186,20 @@ def _place(target: Path, folder: Path, absolute: bool) -> str:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split()) if any(sign in text for sign in "\r\n\v\f\x1c\x1d\x1e\x85\u2028\u2029") else text
+
+
+def _members(entry: Entry) -> dict[str, Any]:
+    """Return what is known of a track, in the order of the XSPF schema."""
+    values = {
+        "location": entry.location,
+        "title": entry.title,
+        "creator": entry.artist,
+        "album": entry.album,
+        "duration": None if entry.duration_s is None else round(1000 * entry.duration_s),
+    }
+    return {name: value for name, value in values.items() if value not in ("", None)}
+
+
+def _xml_text(text: str) -> str:
+    """Return text without the signs that XML 1.0 cannot hold."""
+    return re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "", text)

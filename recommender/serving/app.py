@@ -20,7 +20,17 @@ from recommender.serving.hearing import Hearing
 from recommender.serving.http import Gate
 from recommender.serving.live import Live
 from recommender.serving.problems import install_problem_handlers
-from recommender.serving.routes import feedback, listens, model, recommendations, tracks, users
+from recommender.serving.routes import (
+    atlas,
+    audience,
+    feedback,
+    listens,
+    model,
+    playlists,
+    recommendations,
+    tracks,
+    users,
+)
 from recommender.serving.schemas import ProblemDocument
 from recommender.serving.settings import SETTINGS_VARIABLE, Settings
 from recommender.serving.store import Store
@@ -53,6 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         if warming is not None:
             warming.join()
+        app.state.context.maps.close()
         store.close()
 
     app = FastAPI(
@@ -71,7 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
         limit_of=lambda method, path: _body_limit(settings, method, path),
         bundle=lambda: live.peek().manifest.version,
     )
-    for routes in (users, feedback, recommendations, tracks, listens, model):
+    for routes in (users, feedback, recommendations, audience, tracks, listens, model, atlas, playlists):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/", lambda: FileResponse(STATIC / "index.html"), include_in_schema=False)

@@ -1,4 +1,6 @@
+import json
 import unicodedata
+import xml.etree.ElementTree as ET
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +12,16 @@ from hypothesis import strategies as st
 from recommender.data.catalog import Catalog
 from recommender.errors import UnknownIdError
 from recommender.playlists.builder import Playlist
-from recommender.playlists.formats import MAX_NAME_BYTES, file_name_of, file_names_of, write_m3u8
+from recommender.playlists.formats import (
+    MAX_NAME_BYTES,
+    Entry,
+    file_name_of,
+    file_names_of,
+    jspf_text,
+    m3u8_text,
+    write_m3u8,
+    xspf_text,
+)
 
 
 def parse_m3u8(path: Path):
@@ -141,3 +152,30 @@ def test_long_names_are_cut_between_characters(tmp_path):
     made = file_name_of("é" * 200)
     assert made == "é" * (MAX_NAME_BYTES // 2)
     (tmp_path / f"{made}.m3u8").write_text("x")
+
+
+ENTRIES = [
+    Entry("http://host/v1/tracks/a/audio", "Ruhe & <b>", "Ånd\x0b", "Süd", 61.4),
+    Entry("", "أغنية", "", "", None),
+]
+
+
+def test_three_formats_say_the_same():
+    lines = m3u8_text("My\nmix", ENTRIES).splitlines()
+    assert lines[:4] == ["#EXTM3U", "#PLAYLIST:My mix", "#EXTINF:61,Ånd - Ruhe & <b>", "http://host/v1/tracks/a/audio"]
+    assert lines[4:] == ["# no file: أغنية"]
+    root = ET.fromstring(xspf_text("My mix", ENTRIES))
+    space = "{http://xspf.org/ns/0/}"
+    first, second = root.findall(f"{space}trackList/{space}track")
+    assert [(child.tag.removeprefix(space), child.text) for child in first] == [
+        ("location", "http://host/v1/tracks/a/audio"),
+        ("title", "Ruhe & <b>"),
+        ("creator", "Ånd"),
+        ("album", "Süd"),
+        ("duration", "61400"),
+    ]
+    assert [child.tag.removeprefix(space) for child in second] == ["title"]
+    tracks = json.loads(jspf_text("My mix", ENTRIES))["playlist"]["track"]
+    assert tracks[0]["location"] == ["http://host/v1/tracks/a/audio"]
+    assert tracks[0]["duration"] == 61400
+    assert tracks[1] == {"title": "أغنية"}

@@ -166,8 +166,13 @@ def test_openapi_is_complete(client: httpx.Client) -> None:
         "GET /v1/tracks/{track_id}",
         "GET /v1/tracks/{track_id}/similar",
         "GET /v1/tracks/{track_id}/audio",
+        "GET /v1/tracks/{track_id}/listeners",
         "POST /v1/listens",
         "GET /v1/model",
+        "GET /v1/map",
+        "GET /v1/clusters",
+        "PUT /v1/clusters/{cluster_id}",
+        "POST /v1/playlists",
         "GET /healthz",
         "GET /readyz",
     }
