@@ -36,6 +36,8 @@ class Entry:
         NaN where unknown.
     file : Path or None
         Absolute; None where the track has no file, or where it is somewhere on the network.
+    address : str
+        Where the track is on the network, written in place of `file`; ``""`` where it is not.
     """
 
     track_id: str
@@ -44,6 +46,7 @@ class Entry:
     album: str
     duration_s: float
     file: Path | None
+    address: str = ""
 
     @property
     def label(self) -> str:

@@ -61,9 +61,7 @@ def playlist_format(name: str | Path) -> Ending:
     raise ConfigError(f"{name}: a playlist is written as {', '.join(MEDIA_TYPES)}, not {suffix or 'without an ending'}")
 
 
-def playlist_bytes(
-    ending: Ending, playlist: Playlist, catalog: Catalog, music_root: Path, folder: Path | None = None
-) -> bytes:
+def playlist_bytes(ending: Ending, playlist: Playlist, entries: Iterable[Entry], folder: Path | None = None) -> bytes:
     """Return what a playlist's file holds, for example to be downloaded.
 
     Parameters
@@ -71,18 +69,12 @@ def playlist_bytes(
     ending : str
         One of `MEDIA_TYPES`; see `playlist_format`.
     playlist : Playlist
-    catalog : Catalog
-        Holds every track of the playlist; its paths are relative to `music_root`, or absolute.
-    music_root : Path
+    entries : iterable of Entry
+        Its tracks, in order.
     folder : Path or None
         The folder that paths in it are relative to; None makes them absolute.
-
-    Raises
-    ------
-    UnknownIdError
-        If a track is not in the catalog.
     """
-    return _WRITERS[ending](playlist, entries_of(playlist, catalog, music_root), folder)
+    return _WRITERS[ending](playlist, entries, folder)
 
 
 def write_playlist(
@@ -93,8 +85,10 @@ def write_playlist(
     Parameters
     ----------
     path : Path
-    playlist, catalog, music_root
-        As in `playlist_bytes`.
+    playlist : Playlist
+    catalog : Catalog
+        Holds every track of the playlist; its paths are relative to `music_root`, or absolute.
+    music_root : Path
     absolute : bool or None
         Absolute paths, or paths relative to the folder of `path`; None for those that more players read: relative in an
         M3U, absolute in XSPF and JSPF (GNOME's parser encodes relative URIs once more).

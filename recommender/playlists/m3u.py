@@ -35,7 +35,7 @@ def m3u_bytes(playlist: Playlist, entries: Iterable[Entry], folder: Path | None)
     lines = ["#EXTM3U", "#EXTENC:UTF-8", f"#PLAYLIST:{clean(playlist.name)}"]
     lines.append(f"# First Listen, bundle {playlist.bundle_version}, seed {playlist.seed}")
     for entry in entries:
-        where = place(entry.file, folder) if fits_m3u(entry) and entry.file is not None else ""
+        where = entry.address or (place(entry.file, folder) if fits_m3u(entry) and entry.file is not None else "")
         if not where:
             lines.append(f"# no file: {clean(entry.label)}")
             continue

@@ -114,10 +114,16 @@ def read_jspf(content: bytes, folder: Path) -> tuple[str, list[Entry]]:
 
 def _fields(entry: Entry, folder: Path | None) -> dict[str, str | int]:
     known: dict[str, str | int] = {}
-    if entry.file is not None:
+    if entry.address:
+        known["location"] = entry.address
+    elif entry.file is not None:
         known["location"] = place_uri(entry.file, folder)
     known["identifier"] = track_uri(entry.track_id)
-    known |= {"title": clean(entry.title or entry.track_id), "creator": entry.artist, "album": entry.album}
+    known |= {
+        "title": clean(entry.title or entry.track_id),
+        "creator": clean(entry.artist),
+        "album": clean(entry.album),
+    }
     if np.isfinite(entry.duration_s) and entry.duration_s >= 0:
         known["duration"] = round(1000 * entry.duration_s)
     return {key: value for key, value in known.items() if str(value).strip()}

@@ -22,7 +22,18 @@ from recommender.serving.http import Gate
 from recommender.serving.keys import Keyring
 from recommender.serving.live import Live
 from recommender.serving.problems import install_problem_handlers
-from recommender.serving.routes import feedback, listens, model, recommendations, session, tracks, users
+from recommender.serving.routes import (
+    atlas,
+    audience,
+    feedback,
+    listens,
+    model,
+    playlists,
+    recommendations,
+    session,
+    tracks,
+    users,
+)
 from recommender.serving.schemas import ProblemDocument
 from recommender.serving.security import Guard, HideKeys, authorize, describe_security
 from recommender.serving.settings import SETTINGS_VARIABLE, Settings
@@ -56,6 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         if warming is not None:
             warming.join()
+        app.state.context.maps.close()
         store.close()
 
     app = FastAPI(
@@ -77,7 +89,7 @@ def create_app(settings: Settings) -> FastAPI:
         limit_of=lambda method, path: _body_limit(settings, method, path),
         bundle=lambda: live.peek().manifest.version,
     )
-    for routes in (users, feedback, recommendations, tracks, listens, model, session):
+    for routes in (users, feedback, recommendations, audience, tracks, listens, model, atlas, playlists, session):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/", lambda: FileResponse(STATIC / "index.html"), include_in_schema=False)

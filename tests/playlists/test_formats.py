@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 from xml.dom import minidom
+from xml.etree import ElementTree
 
 import m3u8
 import pandas as pd
@@ -17,6 +18,7 @@ from recommender.data.catalog import TRACK_COLUMNS, Catalog
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import ConfigError, DataError, UnknownIdError
 from recommender.playlists.builder import Playlist
+from recommender.playlists.entries import Entry, entries_of
 from recommender.playlists.formats import MEDIA_TYPES, playlist_bytes, read_playlist, write_playlist
 
 XSPF_TRACK = {"location", "identifier", "title", "creator", "album", "duration"}
@@ -276,12 +278,10 @@ def test_an_independent_parser_reads_our_m3u8(awkward, tmp_path):
 
 
 def test_a_download_has_paths_below_the_music_folder_or_absolute_ones(catalog, tmp_path):
-    relative = playlist_bytes(".xspf", playlist_of("t02"), catalog, tmp_path, folder=tmp_path)
+    entries = list(entries_of(playlist_of("t02"), catalog, tmp_path))
+    relative = playlist_bytes(".xspf", playlist_of("t02"), entries, folder=tmp_path)
     assert b"<location>artist%200/title%202.mp3</location>" in relative
-    assert (
-        f"\n{tmp_path}/artist 0/title 2.mp3\n"
-        in playlist_bytes(".m3u8", playlist_of("t02"), catalog, tmp_path).decode()
-    )
+    assert f"\n{tmp_path}/artist 0/title 2.mp3\n" in playlist_bytes(".m3u8", playlist_of("t02"), entries).decode()
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -365,3 +365,20 @@ def test_network_locations_and_other_identifiers_are_no_files(tmp_path):
     name, (entry,) = read_playlist(tmp_path / "a.jspf")
     assert (name, entry.file, entry.track_id, entry.title, entry.album) == ("T", tmp_path / "b c.mp3", "", "5", "")
     assert entry.duration_s == 1.5
+
+
+def test_a_track_on_the_network_is_named_by_its_address():
+    address = "http://host/v1/tracks/a/audio"
+    entries = [
+        Entry("a", "Ruhe & <b>", "Ånd\x0b", "Süd", 61.4, None, address),
+        Entry("b", "أغنية", "", "", math.nan, None),
+    ]
+    lines = playlist_bytes(".m3u8", playlist_of("t02"), entries).decode().splitlines()
+    assert any(line.startswith("#EXTINF:61,Ånd") for line in lines[: lines.index(address)])
+    assert lines[-1] == "# no file: أغنية"
+    root = ElementTree.fromstring(playlist_bytes(".xspf", playlist_of("t02"), entries))
+    locations = [found.text for found in root.iter("{http://xspf.org/ns/0/}location")]
+    assert locations == [address]
+    first, second = json.loads(playlist_bytes(".jspf", playlist_of("t02"), entries))["playlist"]["track"]
+    assert first["location"] == [address]
+    assert "location" not in second
