@@ -23,11 +23,12 @@ from recommender.serving.keys import Keyring
 from recommender.serving.live import Live
 from recommender.serving.problems import install_problem_handlers
 from recommender.serving.routes import feedback, listens, model, recommendations, session, tracks, users
+from recommender.serving.routes import uploads as upload_routes
 from recommender.serving.schemas import ProblemDocument
 from recommender.serving.security import Guard, HideKeys, authorize, describe_security
 from recommender.serving.settings import SETTINGS_VARIABLE, Settings
 from recommender.serving.store import Store
-from recommender.serving.uploads import remove_leftovers
+from recommender.serving.upload_worker import UploadWorker
 
 STATIC = Path(__file__).parent / "static"
 FORM_BYTES = 64 * 1024
@@ -46,14 +47,18 @@ def create_app(settings: Settings) -> FastAPI:
     """
     bundle = load_bundle(current_bundle(settings.bundles_dir))
     store = Store.open(settings.store_url)
-    remove_leftovers(settings.uploads_dir)
-    hearing = Hearing(bundle)
+    hearing = Hearing(bundle, settings.max_upload_s)
     live = Live(bundle, store, hearing, settings.uploads_dir, settings.refresh_s)
+    uploads = UploadWorker(store, settings.uploads_dir, lambda: hearing, live)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         warming = hearing.warm() if settings.warm_hearing and hearing.possible else None
+        uploads.start()
         yield
+        uploads.stop()
+        hearing.close()
+        uploads.join()
         if warming is not None:
             warming.join()
         store.close()
@@ -67,7 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         dependencies=[Depends(authorize)],
     )
-    app.state.context = Context(settings, store, hearing, live)
+    app.state.context = Context(settings, store, hearing, live, uploads.wake)
     app.state.bundle_version = bundle.manifest.version
     install_problem_handlers(app)
     app.add_middleware(Guard, keyring=Keyring(store), require_keys=settings.require_keys)
@@ -77,7 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
         limit_of=lambda method, path: _body_limit(settings, method, path),
         bundle=lambda: live.peek().manifest.version,
     )
-    for routes in (users, feedback, recommendations, tracks, listens, model, session):
+    for routes in (users, feedback, recommendations, tracks, listens, model, session, upload_routes):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/", lambda: FileResponse(STATIC / "index.html"), include_in_schema=False)

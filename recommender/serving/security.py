@@ -74,6 +74,7 @@ RULES: dict[str, Rule] = {
     "POST /v1/model/reload": "admin",
     "GET /v1/tracks": "catalog",
     "POST /v1/tracks": "upload",
+    "GET /v1/uploads/{upload_id:path}": "upload",
     "GET /v1/tracks/{track_id:path}": "catalog",
     "GET /v1/tracks/{track_id:path}/similar": "catalog",
     "GET /v1/tracks/{track_id:path}/audio": "catalog",

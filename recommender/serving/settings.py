@@ -28,6 +28,12 @@ class Settings:
         Folders that a catalog path may lie in; nothing outside them is ever sent. `uploads_dir` counts as one.
     max_upload_bytes : int
         The largest audio file that is accepted.
+    max_upload_s : float > 0
+        The longest file that is accepted, in seconds.
+    long_upload_s : float
+        A file that lasts longer is answered at once and heard in the background.
+    max_queued_uploads : int
+        Files that wait for that; a further one is refused until there is room.
     max_body_bytes : int
         The largest body of any other request.
     require_keys : bool
@@ -59,6 +65,9 @@ class Settings:
     uploads_dir: Path
     music_roots: tuple[Path, ...] = ()
     max_upload_bytes: int = 200 * 1024 * 1024
+    max_upload_s: float = 10_800.0
+    long_upload_s: float = 900.0
+    max_queued_uploads: int = 100
     max_body_bytes: int = 2 * 1024 * 1024
     require_keys: bool = False
     warm_hearing: bool = True

@@ -48,6 +48,7 @@ ALLOWED: dict[str, tuple[set[str], str, Any]] = {
     "GET /v1/model": (READERS, "/v1/model", None),
     "GET /v1/tracks": (READERS, "/v1/tracks", None),
     "POST /v1/tracks": ({"upload", "admin"}, "/v1/tracks", None),
+    "GET /v1/uploads/{upload_id:path}": ({"upload", "admin"}, "/v1/uploads/t0", None),
     "GET /v1/tracks/{track_id:path}": (READERS, "/v1/tracks/low0", None),
     "GET /v1/tracks/{track_id:path}/similar": (READERS, "/v1/tracks/low0/similar", None),
     "GET /v1/tracks/{track_id:path}/audio": (READERS, "/v1/tracks/low0/audio", None),
