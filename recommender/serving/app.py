@@ -20,6 +20,7 @@ from recommender.serving.context import Context
 from recommender.serving.hearing import Hearing
 from recommender.serving.http import Gate
 from recommender.serving.keys import Keyring
+from recommender.serving.limits import RateLimits
 from recommender.serving.live import Live
 from recommender.serving.problems import install_problem_handlers
 from recommender.serving.routes import feedback, listens, model, recommendations, session, tracks, users
@@ -75,7 +76,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.context = Context(settings, store, hearing, live, uploads.wake)
     app.state.bundle_version = bundle.manifest.version
     install_problem_handlers(app)
-    app.add_middleware(Guard, keyring=Keyring(store), require_keys=settings.require_keys)
+    limits = RateLimits.of(settings.requests_per_minute, settings.uploads_per_minute, settings.refused_keys_per_minute)
+    app.add_middleware(Guard, keyring=Keyring(store), require_keys=settings.require_keys, limits=limits)
     logging.getLogger("uvicorn.access").addFilter(HideKeys())
     app.add_middleware(
         Gate,

@@ -38,6 +38,13 @@ class Settings:
         The largest body of any other request.
     require_keys : bool
         Ask for an API key on loopback too; on every other address one is asked for in any case.
+    requests_per_minute : int
+        Of each key, and of each address that brings none, in each worker; 0 sets no limit. Holds where keys are
+        required.
+    uploads_per_minute, refused_keys_per_minute : int
+        The same for uploads, and of each address for keys that are none.
+    trusted_proxies : str
+        Addresses, separated by commas, whose ``X-Forwarded-For`` is believed; nobody's by default.
     warm_hearing : bool
         Load the audio model in the background at start, so that the first upload does not wait for it.
     refresh_s : float
@@ -70,6 +77,10 @@ class Settings:
     max_queued_uploads: int = 100
     max_body_bytes: int = 2 * 1024 * 1024
     require_keys: bool = False
+    requests_per_minute: int = 6000
+    uploads_per_minute: int = 30
+    refused_keys_per_minute: int = 20
+    trusted_proxies: str = ""
     warm_hearing: bool = True
     refresh_s: float = 1.0
     explore: float = 0.1
@@ -81,6 +92,9 @@ class Settings:
     def __post_init__(self) -> None:
         if not 0 <= self.explore <= 1:
             raise ConfigError(f"explore is {self.explore}, expected the share of a list's places, between 0 and 1")
+        for name in ("requests_per_minute", "uploads_per_minute", "refused_keys_per_minute"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}, expected 0 (no limit) or more")
         for name in ("explore_every_s", "served_days"):
             if not 0.001 <= getattr(self, name) < 1e9:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected a number above 0")
