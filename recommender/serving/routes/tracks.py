@@ -7,12 +7,12 @@ from urllib.parse import quote, urlencode
 
 import numpy as np
 from fastapi import APIRouter, File, Form, Query, Response, UploadFile
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import JSONResponse
 
 from recommender.ranking.ranker import query_of_row, similar_tracks
 from recommender.ranking.sound import clock
 from recommender.serving.context import Now, ServerContext
-from recommender.serving.media import find_audio, media_type
+from recommender.serving.media import AudioResponse, find_audio, media_type
 from recommender.serving.problems import Problem, problems
 from recommender.serving.routes.uploads import upload_status
 from recommender.serving.schemas import MAX_TOP, SimilarItem, SimilarTracks, TrackAnswer, TrackPage, UploadAnswer
@@ -139,16 +139,16 @@ def list_similar(track_id: str, now: Now, top: Annotated[int, Query(ge=1, le=MAX
 @router.get(
     "/{track_id:path}/audio",
     summary="Play a track",
-    response_class=FileResponse,
+    response_class=AudioResponse,
     responses={**AUDIO_RESPONSES, **problems(404, 416)},
 )
-def get_audio(track_id: str, now: Now, context: ServerContext) -> FileResponse:
+def get_audio(track_id: str, now: Now, context: ServerContext) -> AudioResponse:
     """Send the file of a track of the catalog, in parts where the client asks for parts."""
     row = now.model.catalog.tracks.row(track_id)
     path = find_audio(str(now.model.catalog.table["path"].iloc[row]), context.audio_roots)
     if path is None:
         raise Problem(404, "no-audio", f"there is no file to play for track {track_id!r} in the music folders")
-    return FileResponse(path, media_type=media_type(path), headers={"Cache-Control": "private, max-age=3600"})
+    return AudioResponse(path, media_type=media_type(path), headers={"Cache-Control": "private, max-age=3600"})
 
 
 router.add_api_route("/{track_id:path}/audio", get_audio, methods=["HEAD"], include_in_schema=False)
