@@ -298,8 +298,11 @@ def playlist(
     unheard: Annotated[bool, typer.Option(help="Only what the user has not heard.")] = False,
     seed: SeedOption = 0,
     name: Annotated[str | None, typer.Option(help="The playlist's name.")] = None,
-    absolute: Annotated[bool, typer.Option(help="Absolute paths instead of paths relative to the file.")] = False,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an .m3u8 file.")] = None,
+    absolute: Annotated[
+        bool | None,
+        typer.Option("--absolute/--relative", help="How paths are written; default: relative in M3U, else absolute."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write .m3u8, .xspf or .jspf.")] = None,
 ) -> None:
     """One playlist from seeds and rules."""
     if not (track or artist or user):

@@ -13,9 +13,9 @@ from pipelines import console
 from pipelines.recommend import load_current
 from pipelines.workspace import Workspace
 from recommender.data.table_stream import write_frames
-from recommender.errors import ConfigError, DataError
+from recommender.errors import DataError
 from recommender.playlists.builder import Playlist, Rules, Seeds, build_playlist, build_playlists
-from recommender.playlists.formats import file_names_of, write_m3u8
+from recommender.playlists.formats import file_names_of, playlist_format, write_playlist
 
 BLOCK_USERS = 2000
 
@@ -33,7 +33,7 @@ def build(
     unheard: bool,
     seed: int,
     name: str | None,
-    absolute: bool,
+    absolute: bool | None,
     out: Path | None,
 ) -> Playlist:
     """Build one playlist, print it, and write it where `out` says.
@@ -63,8 +63,8 @@ def build(
     )
     title = name or " + ".join([*(model.catalog.label(r) for r in seeds.track_rows[:2].tolist()), *artists[:2]]) or user
     assert title is not None
-    if out is not None and out.suffix not in (".m3u8", ".m3u"):
-        raise ConfigError(f"{out}: a playlist is written as .m3u8, not {out.suffix or 'without an ending'}")
+    if out is not None:
+        playlist_format(out)
     playlist = build_playlist(
         model,
         seeds,
@@ -84,7 +84,7 @@ def build(
     for rule in playlist.relaxed_rules:
         console.err.print(f"relaxed: {rule}", markup=False)
     if out is not None:
-        written = write_m3u8(out, playlist, model.catalog, workspace.uploads, absolute=absolute)
+        written = write_playlist(out, playlist, model.catalog, workspace.uploads, absolute=absolute)
         console.out.print(f"{out}: {written} of {len(rows)} tracks have a file", markup=False)
     return playlist
 
@@ -133,7 +133,7 @@ def batch(workspace: Workspace, out: Path, *, length: int, seed: int, absolute: 
                 for place, playlist in enumerate(made, start):
                     if with_files:
                         target = out / f"{files[place]}.m3u8"
-                        write_m3u8(target, playlist, model.catalog, workspace.uploads, absolute=absolute)
+                        write_playlist(target, playlist, model.catalog, workspace.uploads, absolute=absolute)
                     frames.append(_frame(model.users.ids[place], playlist))
                     bar(place + 1, len(model.users))
                 yield pd.concat(frames, ignore_index=True)

@@ -280,6 +280,7 @@ def _fit(workspace: Workspace, library: Library, settings: Settings) -> Manifest
     from recommender.audio.signatures import Signatures
     from recommender.ranking.ranker import fit_hybrid
     from recommender.serving.bundle import list_bundles, new_version, use_bundle, write_bundle
+    from recommender.serving.mapping import draw_map
 
     checkpoint = workspace.checkpoints / f"cnn-{library.digest}-{_digest(settings)}.safetensors"
     settled, found_als = _settle_strength(workspace.folder / "als.json", library, settings.ranker)
@@ -304,6 +305,8 @@ def _fit(workspace: Workspace, library: Library, settings: Settings) -> Manifest
         metrics=metrics,
         signatures=Signatures.in_rows(model.catalog.tracks, library.signatures) if library.signatures else None,
     )
+    with console.progress("Drawing the map"):
+        draw_map(workspace.bundles / manifest.version, model)
     if trained is not None:
         start = trained.started_from or "nothing"
         console.out.print(f"hearing, from {start}: {trained.stopped_because}; epoch {trained.best_epoch} is the best")

@@ -92,6 +92,8 @@ class Rules:
         Catalog rows that must not be in it; never relaxed.
     unheard : bool
         Only what the user has not heard; never relaxed.
+    ordered : bool
+        Whether neighbours are to sound alike; else the seeds come first and then what fits best.
 
     Raises
     ------
@@ -105,6 +107,7 @@ class Rules:
     artist_spacing: int = 2
     exclude: Rows = field(default_factory=lambda: np.empty(0, dtype=np.int32))
     unheard: bool = False
+    ordered: bool = True
 
     def __post_init__(self) -> None:
         if self.length is None and self.minutes is None:
@@ -204,8 +207,10 @@ def _finish(
     chosen, relaxed = _choose(model, ranked, forced, seeds.recent_rows, rules)
     vectors, has_vector = model.sound_vectors[chosen], model.has_vector[chosen]
     codes = model.artist_codes[chosen]
-    order = order_tracks(vectors, has_vector, codes, rules.artist_spacing)
-    if _too_close(codes[order], rules.artist_spacing):
+    order = np.arange(len(chosen))
+    if rules.ordered:
+        order = order_tracks(vectors, has_vector, codes, rules.artist_spacing)
+    if rules.ordered and _too_close(codes[order], rules.artist_spacing):
         relaxed.append(f"artist_spacing: not always {rules.artist_spacing} tracks between two of one artist")
     ids = tuple(model.catalog.tracks.ids_of(chosen[order]))
     return Playlist(name, ids, made_at, bundle_version, seed, tuple(relaxed))

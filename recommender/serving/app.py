@@ -23,7 +23,18 @@ from recommender.serving.keys import Keyring
 from recommender.serving.limits import RateLimits
 from recommender.serving.live import Live
 from recommender.serving.problems import install_problem_handlers
-from recommender.serving.routes import feedback, listens, model, recommendations, session, tracks, users
+from recommender.serving.routes import (
+    atlas,
+    audience,
+    feedback,
+    listens,
+    model,
+    playlists,
+    recommendations,
+    session,
+    tracks,
+    users,
+)
 from recommender.serving.routes import uploads as upload_routes
 from recommender.serving.schemas import ProblemDocument
 from recommender.serving.security import Guard, HideKeys, authorize, describe_security
@@ -62,6 +73,7 @@ def create_app(settings: Settings) -> FastAPI:
         uploads.join()
         if warming is not None:
             warming.join()
+        app.state.context.maps.close()
         store.close()
 
     app = FastAPI(
@@ -84,7 +96,8 @@ def create_app(settings: Settings) -> FastAPI:
         limit_of=lambda method, path: _body_limit(settings, method, path),
         bundle=lambda: live.peek().manifest.version,
     )
-    for routes in (users, feedback, recommendations, tracks, listens, model, session, upload_routes):
+    catalog_routes = (recommendations, audience, tracks, upload_routes, model, atlas, playlists)
+    for routes in (users, feedback, *catalog_routes, listens, session):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/", lambda: FileResponse(STATIC / "index.html"), include_in_schema=False)

@@ -10,8 +10,10 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from recommender.serving.crowds import Crowds
 from recommender.serving.hearing import Hearing
 from recommender.serving.live import Live, Snapshot
+from recommender.serving.mapping import Maps
 from recommender.serving.served import ServedLog
 from recommender.serving.settings import Settings
 from recommender.serving.store import Store
@@ -31,6 +33,16 @@ class Context:
     def served_log(self) -> ServedLog:
         """Where it is written what users were shown."""
         return ServedLog(self.store, self.settings.served_days)
+
+    @cached_property
+    def maps(self) -> Maps:
+        """The map of the library."""
+        return Maps(self.settings.bundles_dir)
+
+    @cached_property
+    def crowds(self) -> Crowds:
+        """Everybody's taste, to find who would like a track."""
+        return Crowds()
 
     @property
     def audio_roots(self) -> tuple[Path, ...]:

@@ -24,14 +24,14 @@ rule                   routes                                                   
 open                   the page, its files, the API's description, whether the    everybody
                        server lives and is ready
 known                  who am I, the login                                       any key
-catalog                tracks, similar, audio, model, anonymous recommendations  read
+catalog                tracks, similar, audio, map, model, what rests on no user  read
 personal               recommendations, explanations, verdicts, export           read, and may speak of that user
-everyone               the list of users                                         read and listen, unbound
+everyone               the users, and who would like a track                     read and listen, unbound
 listen                 listens, verdicts                                         listen, and may speak of that user
 erase                  erasing a user                                            listen, and bound to that user
 upload                 adding a track, what became of it                         upload
 metrics                metrics                                                   admin, or anybody on this machine
-admin                  loading a bundle, and every route without a rule          admin
+admin                  loading a bundle, naming a cluster, whatever has no rule  admin
 =====================  ========================================================  ====================================
 
 So a key that only reads gives away nobody's listening when it leaks; one that only listens can add, but not look; a
@@ -80,10 +80,18 @@ RULES: dict[str, Rule] = {
     "GET /v1/tracks/{track_id:path}/similar": "catalog",
     "GET /v1/tracks/{track_id:path}/audio": "catalog",
     "HEAD /v1/tracks/{track_id:path}/audio": "catalog",
+    "GET /v1/tracks/{track_id:path}/listeners": "everyone",
+    "GET /v1/map": "catalog",
+    "GET /v1/clusters": "catalog",
+    "PUT /v1/clusters/{cluster_id}": "admin",
+    "POST /v1/playlists": "catalog",
     "POST /v1/recommendations": "catalog",
     "GET /v1/users": "everyone",
     "GET /v1/users/{user_id:path}/recommendations": "personal",
     "GET /v1/users/{user_id:path}/explanations/{track_id:path}": "personal",
+    "GET /v1/users/{user_id:path}/shares": "personal",
+    "GET /v1/users/{user_id:path}/export": "personal",
+    "DELETE /v1/users/{user_id:path}": "erase",
     "GET /v1/users/{user_id:path}/feedback": "personal",
     "PUT /v1/users/{user_id:path}/feedback/{track_id:path}": "listen",
     "POST /v1/listens": "listen",
