@@ -14,8 +14,9 @@ from fastapi import APIRouter, FastAPI
 from starlette.routing import Mount, Route
 
 from recommender.serving.app import create_app
-from recommender.serving.keys import Keyring
-from recommender.serving.security import RULES, is_public
+from recommender.serving.keys import Key, Keyring
+from recommender.serving.problems import Problem
+from recommender.serving.security import RULES, Caller, is_public
 from recommender.serving.store import Store
 from tests.serving.conftest import World, make_settings, running
 
@@ -285,3 +286,33 @@ def test_openapi_says_where_a_key_is_needed(client: httpx.Client) -> None:
             assert ("401" in route["responses"]) == ("security" in route), (method, path)
     assert "security" not in schema["paths"]["/healthz"]["get"]
     assert "security" in schema["paths"]["/v1/users/{user_id}/feedback/{track_id}"]["put"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "allowed"),
+    [
+        ("erase", {"admin", "u01"}),
+        ("metrics", {"admin"}),
+        ("admin", {"admin"}),
+        ("personal", OF_U01),
+        ("everyone", {"both", "admin"}),
+    ],
+)
+def test_rules_by_key(rule: Any, allowed: set[str]) -> None:
+    passed = set()
+    for name, choices in KEYS.items():
+        key = Key("0" * 12, name, frozenset(choices["scopes"]), choices.get("user_id"), "", 0)
+        try:
+            Caller(key).check(rule, "u01")
+        except Problem as problem:
+            assert problem.status == 403
+        else:
+            passed.add(name)
+    assert passed == allowed
+
+
+def test_metrics_are_for_this_machine_too_unless_a_proxy_is_between() -> None:
+    Caller(on_loopback=True).check("metrics")
+    with pytest.raises(Problem) as caught:
+        Caller().check("metrics")
+    assert caught.value.status == 401
