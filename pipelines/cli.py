@@ -449,6 +449,9 @@ def serve(
     require_keys: Annotated[
         bool, typer.Option("--require-keys", help="Ask for API keys on this machine too; elsewhere they are required.")
     ] = False,
+    trusted_proxies: Annotated[
+        str, typer.Option(metavar="A,B", help="Addresses of proxies whose X-Forwarded-For is believed.")
+    ] = "",
     log: Annotated[bool, typer.Option("--log/--no-log", help="Keep what was shown, for evaluate --off-policy.")] = True,
     log_days: Annotated[int, typer.Option(min=1, max=10_000, help="Days for which it is kept.")] = 90,
 ) -> None:
@@ -462,6 +465,7 @@ def serve(
         port=port,
         workers=workers,
         require_keys=require_keys,
+        trusted_proxies=trusted_proxies,
         explore=explore,
         log_served=log,
         served_days=log_days,

@@ -61,7 +61,15 @@ def run(workspace: Workspace, *, host: str, port: int, workers: int, **choices: 
         _check_keys(workspace, settings, host)
     os.environ[SETTINGS_VARIABLE] = settings.to_json()
     console.out.print(f"Serving {workspace.folder}: open http://{host}:{port}/ (API: /docs); Ctrl-C ends it")
-    uvicorn.run("recommender.serving.app:app_from_environment", factory=True, host=host, port=port, workers=workers)
+    uvicorn.run(
+        "recommender.serving.app:app_from_environment",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies or None,
+    )
 
 
 def _is_loopback(host: str) -> bool:

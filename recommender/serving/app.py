@@ -20,6 +20,7 @@ from recommender.serving.context import Context
 from recommender.serving.hearing import Hearing
 from recommender.serving.http import Gate
 from recommender.serving.keys import Keyring
+from recommender.serving.limits import RateLimits
 from recommender.serving.live import Live
 from recommender.serving.problems import install_problem_handlers
 from recommender.serving.routes import (
@@ -34,11 +35,12 @@ from recommender.serving.routes import (
     tracks,
     users,
 )
+from recommender.serving.routes import uploads as upload_routes
 from recommender.serving.schemas import ProblemDocument
 from recommender.serving.security import Guard, HideKeys, authorize, describe_security
 from recommender.serving.settings import SETTINGS_VARIABLE, Settings
 from recommender.serving.store import Store
-from recommender.serving.uploads import remove_leftovers
+from recommender.serving.upload_worker import UploadWorker
 
 STATIC = Path(__file__).parent / "static"
 FORM_BYTES = 64 * 1024
@@ -57,14 +59,18 @@ def create_app(settings: Settings) -> FastAPI:
     """
     bundle = load_bundle(current_bundle(settings.bundles_dir))
     store = Store.open(settings.store_url)
-    remove_leftovers(settings.uploads_dir)
-    hearing = Hearing(bundle)
+    hearing = Hearing(bundle, settings.max_upload_s)
     live = Live(bundle, store, hearing, settings.uploads_dir, settings.refresh_s)
+    uploads = UploadWorker(store, settings.uploads_dir, lambda: hearing, live)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         warming = hearing.warm() if settings.warm_hearing and hearing.possible else None
+        uploads.start()
         yield
+        uploads.stop()
+        hearing.close()
+        uploads.join()
         if warming is not None:
             warming.join()
         app.state.context.maps.close()
@@ -79,17 +85,19 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         dependencies=[Depends(authorize)],
     )
-    app.state.context = Context(settings, store, hearing, live)
+    app.state.context = Context(settings, store, hearing, live, uploads.wake)
     app.state.bundle_version = bundle.manifest.version
     install_problem_handlers(app)
-    app.add_middleware(Guard, keyring=Keyring(store), require_keys=settings.require_keys)
+    limits = RateLimits.of(settings.requests_per_minute, settings.uploads_per_minute, settings.refused_keys_per_minute)
+    app.add_middleware(Guard, keyring=Keyring(store), require_keys=settings.require_keys, limits=limits)
     logging.getLogger("uvicorn.access").addFilter(HideKeys())
     app.add_middleware(
         Gate,
         limit_of=lambda method, path: _body_limit(settings, method, path),
         bundle=lambda: live.peek().manifest.version,
     )
-    for routes in (users, feedback, recommendations, audience, tracks, listens, model, atlas, playlists, session):
+    catalog_routes = (recommendations, audience, tracks, upload_routes, model, atlas, playlists)
+    for routes in (users, feedback, *catalog_routes, listens, session):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/", lambda: FileResponse(STATIC / "index.html"), include_in_schema=False)

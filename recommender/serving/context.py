@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +27,7 @@ class Context:
     store: Store
     hearing: Hearing
     live: Live
+    wake_uploads: Callable[[], None] = lambda: None
 
     @cached_property
     def served_log(self) -> ServedLog:

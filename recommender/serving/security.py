@@ -49,11 +49,12 @@ from typing import Annotated, Any, Literal
 
 from anyio import to_thread
 from fastapi import Depends, Request
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recommender.errors import StoreError
 from recommender.serving.keys import Key, Keyring, id_of
+from recommender.serving.limits import Pass, RateLimits, network_of
 from recommender.serving.problems import Problem, problem_response, problems
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ RULES: dict[str, Rule] = {
     "POST /v1/model/reload": "admin",
     "GET /v1/tracks": "catalog",
     "POST /v1/tracks": "upload",
+    "GET /v1/uploads/{upload_id:path}": "upload",
     "GET /v1/tracks/{track_id:path}": "catalog",
     "GET /v1/tracks/{track_id:path}/similar": "catalog",
     "GET /v1/tracks/{track_id:path}/audio": "catalog",
@@ -87,6 +89,9 @@ RULES: dict[str, Rule] = {
     "GET /v1/users": "everyone",
     "GET /v1/users/{user_id:path}/recommendations": "personal",
     "GET /v1/users/{user_id:path}/explanations/{track_id:path}": "personal",
+    "GET /v1/users/{user_id:path}/shares": "personal",
+    "GET /v1/users/{user_id:path}/export": "personal",
+    "DELETE /v1/users/{user_id:path}": "erase",
     "GET /v1/users/{user_id:path}/feedback": "personal",
     "PUT /v1/users/{user_id:path}/feedback/{track_id:path}": "listen",
     "POST /v1/listens": "listen",
@@ -96,6 +101,7 @@ RULES: dict[str, Rule] = {
 BEFORE_BODY: dict[tuple[str, str], Rule] = {("POST", "/v1/tracks"): "upload", ("GET", "/metrics"): "metrics"}
 """Looked at before a body is read: nobody sends a large file only to learn that they may not."""
 
+UPLOAD = ("POST", "/v1/tracks")
 _SCOPE_OF: dict[Rule, str] = {"catalog": "read", "personal": "read", "listen": "listen", "upload": "upload"}
 _KEY_IN_TEXT = re.compile(r"(fl_[0-9a-f]{12})_[A-Za-z0-9_-]{16,}")
 
@@ -184,10 +190,12 @@ class Guard:
     keyring : Keyring
     require_keys : bool
         Whether keys are required on loopback too.
+    limits : RateLimits
+        They hold where keys are required.
     """
 
-    def __init__(self, app: ASGIApp, keyring: Keyring, require_keys: bool) -> None:
-        self._app, self._keyring, self._require_keys = app, keyring, require_keys
+    def __init__(self, app: ASGIApp, keyring: Keyring, require_keys: bool, limits: RateLimits) -> None:
+        self._app, self._keyring, self._require_keys, self._limits = app, keyring, require_keys, limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -199,6 +207,7 @@ class Guard:
             headers = Headers(scope=scope)
             try:
                 caller = await self._caller(scope, headers)
+                send = _with_headers(send, self._let_pass(scope, caller))
                 rule = BEFORE_BODY.get((scope.get("method", "GET"), scope["path"].rstrip("/")))
                 if rule is not None:
                     caller.check(rule)
@@ -212,6 +221,18 @@ class Guard:
         scope.setdefault("state", {})["caller"] = caller
         await self._app(scope, receive, send)
 
+    def _let_pass(self, scope: Scope, caller: Caller) -> Pass | None:
+        """Count a request, by its key or else by its address; raise a Problem where it is one too many."""
+        who = _network(scope) if caller.key is None else f"key {caller.key.key_id}"
+        is_upload = (scope.get("method"), scope["path"].rstrip("/")) == UPLOAD
+        if scope["path"] == "/healthz":
+            return None
+        passed = [self._limits.requests.take(who), self._limits.uploads.take(who) if is_upload else None]
+        for one in passed:
+            if one is not None and not one.allowed:
+                raise one.problem()
+        return passed[1] or passed[0]
+
     async def _caller(self, scope: Scope, headers: Headers) -> Caller:
         on_loopback = is_loopback(scope.get("client")) and not any(
             name in headers for name in ("x-forwarded-for", "forwarded", "via")
@@ -221,25 +242,35 @@ class Guard:
             return Caller(on_loopback=on_loopback)
         if in_cookie:
             _check_origin(scope["method"], headers)
-        key, trouble = await self._verified(text)
+        key, trouble = await self._verified(text, _network(scope))
         return Caller(key, on_loopback=on_loopback, trouble=trouble)
 
-    async def _verified(self, text: str) -> tuple[Key | None, str]:
+    async def _verified(self, text: str, network: str) -> tuple[Key | None, str]:
         key_id = id_of(text)
         if key_id is None:
+            self._count_failure(network)
             return None, "this is no API key; make one with: firstlisten keys WORKSPACE create"
         key = self._keyring.remembered(key_id)
+        looked = self._limits.failures.take(network, 0) if key is None else None
+        if looked is not None and not looked.allowed:
+            raise looked.problem()  # the store is not asked for every guess
         try:
             if key is None:
                 key = await to_thread.run_sync(self._keyring.read, key_id)
         except StoreError as error:
             raise Problem(503, "store-unavailable", str(error), {"Retry-After": "5"}) from error
         if key is None or not key.matches(text):
+            self._count_failure(network)
             return None, "this API key is not known here"
         if not key.is_valid(time.time_ns() // 1_000_000):
             return None, f"the key {key.name!r} was revoked or has expired; ask for another"
         await self._note_use(key)
         return key, ""
+
+    def _count_failure(self, network: str) -> None:
+        counted = self._limits.failures.take(network)
+        if counted is not None and not counted.allowed:
+            raise counted.problem()
 
     async def _note_use(self, key: Key) -> None:
         if key.is_used_lately(time.time_ns() // 1_000_000):
@@ -304,7 +335,7 @@ def describe_security(schema: dict[str, Any]) -> None:
             rule = rule_of_template(f"{method.upper()} {path}")
             if rule != "open":
                 route["security"] = [{}, {"bearer": []}, {"header": []}]
-                for status, answer in problems(401, 403).items():
+                for status, answer in problems(401, 403, 429).items():
                     route["responses"].setdefault(str(status), answer)
 
 
@@ -347,6 +378,25 @@ def _check_origin(method: str, headers: Headers) -> None:
     origin = headers.get("origin", "").partition("://")[2]
     if site != "same-origin" and (site is not None or not origin or origin != headers.get("host")):
         raise Problem(403, "cross-site", "a login in a browser is good for this server's own page only; send the key")
+
+
+def _with_headers(send: Send, passed: Pass | None) -> Send:
+    if passed is None:
+        return send
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in passed.headers().items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return sending
+
+
+def _network(scope: Scope) -> str:
+    client = scope.get("client")
+    return network_of(str(client[0])) if client else "unknown"
 
 
 def _address(pair: Any) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -163,6 +163,7 @@ def test_openapi_is_complete(client: httpx.Client) -> None:
         "POST /v1/recommendations",
         "GET /v1/tracks",
         "POST /v1/tracks",
+        "GET /v1/uploads/{upload_id}",
         "GET /v1/tracks/{track_id}",
         "GET /v1/tracks/{track_id}/similar",
         "GET /v1/tracks/{track_id}/audio",

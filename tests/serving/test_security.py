@@ -14,8 +14,9 @@ from fastapi import APIRouter, FastAPI
 from starlette.routing import Mount, Route
 
 from recommender.serving.app import create_app
-from recommender.serving.keys import Keyring
-from recommender.serving.security import RULES, is_public
+from recommender.serving.keys import Key, Keyring
+from recommender.serving.problems import Problem
+from recommender.serving.security import RULES, Caller, is_public
 from recommender.serving.store import Store
 from tests.serving.conftest import World, make_settings, running
 
@@ -48,6 +49,7 @@ ALLOWED: dict[str, tuple[set[str], str, Any]] = {
     "GET /v1/model": (READERS, "/v1/model", None),
     "GET /v1/tracks": (READERS, "/v1/tracks", None),
     "POST /v1/tracks": ({"upload", "admin"}, "/v1/tracks", None),
+    "GET /v1/uploads/{upload_id:path}": ({"upload", "admin"}, "/v1/uploads/t0", None),
     "GET /v1/tracks/{track_id:path}": (READERS, "/v1/tracks/low0", None),
     "GET /v1/tracks/{track_id:path}/similar": (READERS, "/v1/tracks/low0/similar", None),
     "GET /v1/tracks/{track_id:path}/audio": (READERS, "/v1/tracks/low0/audio", None),
@@ -284,3 +286,33 @@ def test_openapi_says_where_a_key_is_needed(client: httpx.Client) -> None:
             assert ("401" in route["responses"]) == ("security" in route), (method, path)
     assert "security" not in schema["paths"]["/healthz"]["get"]
     assert "security" in schema["paths"]["/v1/users/{user_id}/feedback/{track_id}"]["put"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "allowed"),
+    [
+        ("erase", {"admin", "u01"}),
+        ("metrics", {"admin"}),
+        ("admin", {"admin"}),
+        ("personal", OF_U01),
+        ("everyone", {"both", "admin"}),
+    ],
+)
+def test_rules_by_key(rule: Any, allowed: set[str]) -> None:
+    passed, statuses = set(), set()
+    for name, choices in KEYS.items():
+        key = Key("0" * 12, name, frozenset(choices["scopes"]), choices.get("user_id"), "", 0)
+        try:
+            Caller(key).check(rule, "u01")
+            passed.add(name)
+        except Problem as problem:
+            statuses.add(problem.status)
+    assert passed == allowed
+    assert statuses == {403}
+
+
+def test_metrics_are_for_this_machine_too_unless_a_proxy_is_between() -> None:
+    Caller(on_loopback=True).check("metrics")
+    with pytest.raises(Problem) as caught:
+        Caller().check("metrics")
+    assert caught.value.status == 401
