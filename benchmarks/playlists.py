@@ -12,13 +12,15 @@ doubling), key (Camelot steps), loudness (LU) and sound (one minus cosine, end t
 shuffles with a higher cost; *arc* is the correlation of energy with the arc by rank. Ends with 1 if an order is not
 better than 95 % of its shuffles and than greedy, or takes more than 50 ms.
 
-Path: all pairs of a part of the library, in ten steps: the longest and the root mean square step, against random
-tracks in between and against the nearest tracks to the straight line.
+Path: ten tracks from one to another, all pairs of a part of the library: the longest and the mean step (one minus the
+cosine: half the square of the chord), and how often an artist came again, against random tracks in between and against
+the nearest tracks to the straight line.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 import time
 from pathlib import Path
@@ -31,10 +33,12 @@ from recommender.playlists.energy import arc_heights, energies, placing
 from recommender.playlists.flow import TERMS, fit_scale, flow_of, jumps, terms, transitions
 from recommender.playlists.moves import OrderCosts, cost_of
 from recommender.playlists.order import greedy, order_tracks
+from recommender.playlists.path import find_path
 from recommender.ranking.model import HybridModel
 from recommender.serving.bundle import current_bundle, load_bundle
 
 LENGTH, LISTS, SHUFFLES, SPACING = 50, 20, 100, 2
+STEPS, ENDS = 10, 40
 MAX_MS = 50.0
 Floats = npt.NDArray[np.float64]
 Order = npt.NDArray[np.intp]
@@ -121,6 +125,53 @@ def order_lists(model: HybridModel, signatures: Signatures, arc: str) -> bool:
     return bool(np.min(beaten) >= 0.95 and means["order"][-1] < means["greedy"][-1] and np.median(times) < MAX_MS)
 
 
+def straight_line(model: HybridModel, rows: Order, start: int, end: int) -> Order:
+    """Return the ends and, in between, the nearest unused tracks to points at even angles on the arc between them."""
+    one, other = model.sound_vectors[[start, end]].astype(float)
+    angle = np.arccos(np.clip(one @ other, -1, 1))
+    walk = [start]
+    for share in np.linspace(0, 1, STEPS)[1:-1]:
+        point = np.sin((1 - share) * angle) * one + np.sin(share * angle) * other
+        near = model.sound_vectors[rows] @ point
+        near[np.isin(rows, [*walk, end])] = -np.inf
+        walk.append(int(rows[near.argmax()]))
+    return np.array([*walk, end])
+
+
+def paths(model: HybridModel) -> bool:
+    """Print what paths are like; tell whether there is one for every pair, and whether they are the best of the three."""
+    rng = np.random.default_rng(0)
+    rows = np.flatnonzero(model.has_vector)
+    pairs = list(itertools.permutations(rng.choice(rows, min(ENDS, len(rows)), replace=False).tolist(), 2))
+    values: dict[str, list[list[float]]] = {"path": [], "straight": [], "random": []}
+    bridged, times = 0, []
+    for start, end in pairs:
+        started = time.process_time()
+        found = find_path(model, start, end, STEPS)
+        times.append(clock_ms(started))
+        bridged += bool(found.bridges)
+        between = rng.choice(rows[(rows != start) & (rows != end)], STEPS - 2, replace=False)
+        walks = {
+            "path": np.array(found.rows),
+            "straight": straight_line(model, rows, start, end),
+            "random": np.r_[start, between, end],
+        }
+        for name, walk in walks.items():
+            vectors = model.sound_vectors[walk].astype(float)
+            steps = 1 - (vectors[:-1] * vectors[1:]).sum(axis=1)
+            repeats = STEPS - len(np.unique(model.artist_codes[walk]))
+            values[name].append([steps.max(), steps.mean(), repeats, len(np.unique(walk))])
+    print(
+        f"\npaths of {STEPS} tracks between all {len(pairs)} pairs of {ENDS} tracks of {len(rows)}; {bridged} with a bridge; ",
+        end="",
+    )
+    print(f"{np.median(times):.1f} ms each\n{'':10s}{'longest':>9s}{'mean':>9s}{'repeats':>9s}{'tracks':>9s}")
+    for name, each in values.items():
+        print(f"{name:10s}" + "".join(f"{value:9.3f}" for value in np.mean(each, axis=0)))
+    means = {name: np.mean(each, axis=0) for name, each in values.items()}
+    return all(means["path"][0] < means[name][0] for name in ("straight", "random"))
+
+
 def main() -> int:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -128,6 +179,7 @@ def main() -> int:
     bundle = load_bundle(current_bundle(parser.parse_args().workspace / "bundles"))
     assert bundle.signatures is not None
     good = [order_lists(bundle.model, bundle.signatures, arc) for arc in ("none", "peak", "rising", "falling", "flat")]
+    good.append(paths(bundle.model))
     return 0 if all(good) else 1
 
 

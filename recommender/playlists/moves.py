@@ -67,7 +67,7 @@ def reversal_gains(order: Order, costs: OrderCosts, fixed: int) -> Floats:
         gains += _placing_gains(costs.placing[order])
     gains[np.tril_indices(n)] = -np.inf
     gains[:fixed] = -np.inf
-    return gains
+    return np.asarray(gains)
 
 
 def move_gains(order: Order, costs: OrderCosts, fixed: int, length: int, flip: bool) -> Floats:
@@ -109,7 +109,7 @@ def move_gains(order: Order, costs: OrderCosts, fixed: int, length: int, flip: b
 
 def reversed_at(order: Order, start: int, stop: int) -> Order:
     """Return the order with the stretch from `start` to `stop`, both included, reversed."""
-    return np.r_[order[:start], order[start : stop + 1][::-1], order[stop + 1 :]]
+    return np.concatenate([order[:start], order[start : stop + 1][::-1], order[stop + 1 :]])
 
 
 def moved(order: Order, start: int, length: int, gap: int, flip: bool) -> Order:
@@ -117,8 +117,8 @@ def moved(order: Order, start: int, length: int, gap: int, flip: bool) -> Order:
     block = order[start : start + length]
     block = block[::-1] if flip else block
     if gap > start:
-        return np.r_[order[:start], order[start + length : gap], block, order[gap:]]
-    return np.r_[order[:gap], block, order[gap:start], order[start + length :]]
+        return np.concatenate([order[:start], order[start + length : gap], block, order[gap:]])
+    return np.concatenate([order[:gap], block, order[gap:start], order[start + length :]])
 
 
 def _in_order(matrix: Floats, order: Order, pad: int) -> Floats:
@@ -152,9 +152,10 @@ def _placing_gains(placing: Floats) -> Floats:
     sums = np.pad(np.cumsum(there, axis=1), ((0, 0), (1, 0)))
     now = np.r_[0.0, np.cumsum(np.diagonal(placing))]
     both = positions[:, None] + positions
-    return (now[1:][None, :] - now[:-1][:, None]) - (
+    saved: Floats = (now[1:][None, :] - now[:-1][:, None]) - (
         sums[both, positions[None, :] + 1] - sums[both, positions[:, None]]
     )
+    return saved
 
 
 def _moved_placing(placing: Floats, length: int, flip: bool) -> Floats:
@@ -173,4 +174,4 @@ def _moved_placing(placing: Floats, length: int, flip: bool) -> Floats:
     for place in range(length):
         source = starts + (length - 1 - place if flip else place)
         gains = gains + now[source] - placing[source, np.clip(target + place, 0, n - 1)]
-    return gains
+    return np.asarray(gains)

@@ -137,4 +137,4 @@ def _kicked(order: Order, fixed: int, rng: np.random.Generator) -> Order:
     if n - fixed < 3:
         return order
     a, b, c = np.sort(rng.choice(np.arange(fixed, n + 1), 3, replace=False))
-    return np.r_[order[:a], order[b:c], order[a:b], order[c:]]
+    return np.concatenate([order[:a], order[b:c], order[a:b], order[c:]])
