@@ -21,7 +21,7 @@ MAX_MOVES = 400
 WORK = 4e7
 """Bounds the time that a long list takes: so many pairs are weighed at most from one start."""
 
-KICKS = 4
+KICKS = 3
 BLOCK = 3
 TRIED = 8
 TOLERANCE = 1e-9
