@@ -44,9 +44,7 @@ def ensure_bundle(folder: Path, size: Size, seed: int = 0) -> Path:
     """Write the bundle into ``folder/bundles`` and make it current, unless it is there; return that folder."""
     bundles = folder / "bundles"
     if not (bundles / VERSION / "manifest.json").exists():
-        write_bundle(
-            bundles / VERSION, draw_model(size, seed), None, config={}, data_digest="generated", metrics={}
-        )
+        write_bundle(bundles / VERSION, draw_model(size, seed), None, config={}, data_digest="generated", metrics={})
     use_bundle(bundles, VERSION)
     return bundles
 

@@ -296,6 +296,13 @@ def playlist(
     max_per_artist: Annotated[int, typer.Option(min=1, help="Most tracks of one artist.")] = 3,
     exclude: Annotated[list[str] | None, typer.Option(help="Leave this track out; repeatable.")] = None,
     unheard: Annotated[bool, typer.Option(help="Only what the user has not heard.")] = False,
+    arc: Annotated[
+        str,
+        typer.Option(metavar="none|flat|rising|falling|peak", help="How energy moves; peak: warm-up, peak, cool-down."),
+    ] = "none",
+    start: Annotated[str | None, typer.Option("--from", metavar="ID", help="A path from this track, to --to.")] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="ID", help="Where the path ends.")] = None,
+    steps: Annotated[int, typer.Option(min=2, help="How many tracks a path has, both ends included.")] = 10,
     seed: SeedOption = 0,
     name: Annotated[str | None, typer.Option(help="The playlist's name.")] = None,
     absolute: Annotated[
@@ -304,12 +311,27 @@ def playlist(
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write .m3u8, .xspf or .jspf.")] = None,
 ) -> None:
-    """One playlist from seeds and rules."""
-    if not (track or artist or user):
-        raise typer.BadParameter("give seeds: --track, --artist or --user")
+    """One playlist from seeds and rules, or a path from one track to another."""
+    if (start is None) != (end is None):
+        raise typer.BadParameter("a path needs both --from and --to")
+    if bool(track or artist or user) == (start is not None):
+        raise typer.BadParameter("give seeds (--track, --artist or --user), or a path (--from and --to)")
     from pipelines import playlists as job
     from pipelines.workspace import open_workspace
 
+    if start is not None and end is not None:
+        job.path(
+            open_workspace(workspace),
+            start=start,
+            end=end,
+            steps=steps,
+            exclude=tuple(exclude or ()),
+            seed=seed,
+            name=name,
+            absolute=absolute,
+            out=out,
+        )
+        return
     job.build(
         open_workspace(workspace),
         tracks=tuple(track or ()),
@@ -320,6 +342,7 @@ def playlist(
         max_per_artist=max_per_artist,
         exclude=tuple(exclude or ()),
         unheard=unheard,
+        arc=arc,
         seed=seed,
         name=name,
         absolute=absolute,

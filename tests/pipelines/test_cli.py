@@ -44,6 +44,8 @@ def test_every_command_has_help(command):
         ("recommend", "w", "--all-users"),
         ("recommend", "w", "--user", "u", "--all-users", "--out", "o.csv"),
         ("playlist", "w"),
+        ("playlist", "w", "--from", "a"),
+        ("playlist", "w", "--from", "a", "--to", "b", "--track", "c"),
         ("recommend", "w", "--user", "u", "--top", "0"),
         ("nonsense",),
     ],

@@ -109,6 +109,7 @@ def _built(context: Context, now: Snapshot, asked: PlaylistRequest) -> Playlist:
         exclude=np.r_[np.flatnonzero(~allowed), known.rows(asked.exclude, unknown="drop")].astype(np.int32),
         unheard=asked.unheard,
         ordered=asked.ordered,
+        arc=asked.arc,
     )
     return build_playlist(
         model,
@@ -118,6 +119,7 @@ def _built(context: Context, now: Snapshot, asked: PlaylistRequest) -> Playlist:
         made_at=datetime.now(UTC),
         bundle_version=now.manifest.version,
         seed=asked.seed,
+        signatures=now.signatures,
     )
 
 
