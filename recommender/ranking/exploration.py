@@ -35,10 +35,11 @@ from recommender.models.uncertainty import Uncertainty, measure_uncertainty, rou
 from recommender.ranking.candidates import best_rows
 from recommender.ranking.confidence import confidences
 from recommender.ranking.distaste import Distaste, distaste_of, penalties
-from recommender.ranking.filters import cap_artists, leave_out
+from recommender.ranking.filters import cap_artists
 from recommender.ranking.learned import learned_corrections
 from recommender.ranking.model import HybridModel
 from recommender.ranking.recommendation import RankedList, RecommendOptions
+from recommender.ranking.retrieval import best_of, rough_scores
 from recommender.ranking.scoring import UserVectors, dialled_fame, score_block, score_parts, sources_of, user_vectors
 from recommender.ranking.taste import tastes_of
 
@@ -166,17 +167,22 @@ def list_policy(
     -------
     ListPolicy
     """
-    scores = score_block(model, user)
-    if not options.include_heard:
-        leave_out(scores, heard)
     kept = np.zeros(len(model.catalog), dtype=bool)
     kept[slice(None) if options.candidate_rows is None else options.candidate_rows] = True
     kept[ranked.track_rows] = False
-    wanted = scores[0] + options.popularity * dialled_fame(model, model.evidence)
-    means = np.where(kept, wanted, -np.inf).astype(np.float64)
+    if not options.include_heard:
+        kept[heard.indices] = False
     direction = user.vectors[0, : model.posterior_factors.shape[1]]
     rough = np.sqrt(rough_variances(uncertainty, direction))
     size = min(config.hand * len(ranked), MAX_POOL)
+    means = np.full(len(model.catalog), -np.inf)
+    if model.retrieval is not None:
+        hopes = rough_scores(model, user, 0, options.popularity) + np.float32(config.optimism) * rough
+        rows = best_of(np.where(kept, hopes, -np.inf).astype(np.float32), max(MAX_POOL, 4 * size))
+    else:
+        rows = np.flatnonzero(kept)
+    fame = options.popularity * dialled_fame(model, model.evidence[rows])
+    means[rows] = score_block(model, user, rows)[0] + fame
     pool = _pool(model, means + config.optimism * rough, ranked, options, size)
     if held is not None and len(pool):
         means[pool] -= penalties(model, held, pool, options.distaste)
