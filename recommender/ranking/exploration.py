@@ -175,18 +175,17 @@ def list_policy(
     direction = user.vectors[0, : model.posterior_factors.shape[1]]
     rough = np.sqrt(rough_variances(uncertainty, direction))
     size = min(config.hand * len(ranked), MAX_POOL)
-    means = np.full(len(model.catalog), -np.inf)
     if model.retrieval is not None:
         hopes = rough_scores(model, user, 0, options.popularity) + np.float32(config.optimism) * rough
         rows = best_of(np.where(kept, hopes, -np.inf).astype(np.float32), max(MAX_POOL, 4 * size))
     else:
         rows = np.flatnonzero(kept)
     fame = options.popularity * dialled_fame(model, model.evidence[rows])
-    means[rows] = score_block(model, user, rows)[0] + fame
-    pool = _pool(model, means + config.optimism * rough, ranked, options, size)
+    wanted = (score_block(model, user, rows)[0] + fame).astype(np.float64)
+    at = _pool(model, rows, wanted + config.optimism * rough[rows], ranked, options, size)
+    pool, means, spreads = rows[at].astype(np.int32), wanted[at], rough[rows[at]]
     if held is not None and len(pool):
-        means[pool] -= penalties(model, held, pool, options.distaste)
-    spreads = rough[pool]
+        means = means - penalties(model, held, pool, options.distaste)
     young = np.flatnonzero(model.evidence[pool] <= EXACT_LISTENERS)
     spreads[young] = np.sqrt(score_variances(uncertainty, direction, pool[young]))
 
@@ -196,7 +195,7 @@ def list_policy(
     there = hands >= 0
     chances = np.zeros((len(ranked), 1 + config.hand))
     if len(pool):
-        best = best_chances(means[pool][hands], spreads[hands], there)
+        best = best_chances(means[hands], spreads[hands], there)
         uniform = there / np.maximum(there.sum(axis=1, keepdims=True), 1)
         chances[:, 1:] = config.share * ((1 - config.uniform) * best + config.uniform * uniform)
     chances[:, 0] = 1 - chances[:, 1:].sum(axis=1)
@@ -298,13 +297,19 @@ def generator_of(*parts: str | int) -> np.random.Generator:
 
 
 def _pool(
-    model: HybridModel, hopes: Floats, ranked: RankedList, options: RecommendOptions, size: int
-) -> npt.NDArray[np.int32]:
-    """Return the most hopeful rows, as many of an artist as may join all that is in the list."""
+    model: HybridModel,
+    rows: npt.NDArray[np.integer],
+    hopes: Floats,
+    ranked: RankedList,
+    options: RecommendOptions,
+    size: int,
+) -> npt.NDArray[np.intp]:
+    """Return the places of the most hopeful among `rows`, as many of an artist as may join all that is in the list."""
     wanted = max(size, 1)
     while True:
-        best = best_rows(hopes.astype(np.float32), wanted, model.evidence).astype(np.int32)
-        kept = cap_artists(np.r_[ranked.track_rows, best], model.artist_codes, options.max_per_artist)[len(ranked) :]
+        best = best_rows(hopes.astype(np.float32), wanted, model.evidence[rows])
+        joined = np.r_[ranked.track_rows, rows[best]]
+        kept = cap_artists(joined, model.artist_codes, options.max_per_artist)[len(ranked) :]
         if kept.sum() >= size or len(best) < wanted:
-            return best[kept][:size]
+            return np.asarray(best[kept][:size])
         wanted *= 4

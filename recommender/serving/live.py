@@ -35,11 +35,24 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
+class Base:
+    """What follows from the bundle's model alone, found when it is first asked for and kept."""
+
+    model: HybridModel
+
+    @cached_property
+    def uncertainty(self) -> Uncertainty:
+        """How far scores may still move."""
+        return uncertainty_of(self.model)
+
+
+@dataclass(frozen=True, eq=False)
 class Snapshot:
     """Everything that one answer is made from.
 
     Parameters
     ----------
+    base : Base
     manifest : Manifest
     model : HybridModel
     index : TrackIndex
@@ -59,6 +72,7 @@ class Snapshot:
         Sequence numbers up to which the store is in `model`.
     """
 
+    base: Base
     manifest: Manifest
     model: HybridModel
     index: TrackIndex
@@ -74,8 +88,8 @@ class Snapshot:
 
     @cached_property
     def uncertainty(self) -> Uncertainty:
-        """How far the scores of `model` may still move."""
-        return uncertainty_of(self.model)
+        """How far the scores of `model` may still move, by the plays that its bundle was made of."""
+        return self.base.uncertainty.grown(len(self.model.catalog))
 
 
 class Live:
@@ -86,7 +100,7 @@ class Live:
         self._lock = threading.Lock()
         catalog = bundle.model.catalog
         signatures = bundle.signatures or Signatures.of([None] * len(catalog))
-        self._snapshot = Snapshot(bundle.manifest, bundle.model, TrackIndex.of(catalog), signatures)
+        self._snapshot = Snapshot(Base(bundle.model), bundle.manifest, bundle.model, TrackIndex.of(catalog), signatures)
         self._seen_at = 0.0
         self.catch_up()
 
