@@ -239,6 +239,15 @@ class HybridModel:
         return self.sound.vectors if self.sound is not None else np.zeros((len(self.catalog), 0), dtype=np.float32)
 
     @cached_property
+    def user_gram(self) -> npt.NDArray[np.float64]:
+        """``sum_u x_u x_u'`` of the users' factors, shape (d, d), float64."""
+        gram = np.zeros((self.factors.dim, self.factors.dim))
+        for start in range(0, len(self.users), 4096):
+            block = self.factors.user_factors[start : start + 4096].astype(np.float64)
+            gram += block.T @ block
+        return gram
+
+    @cached_property
     def play_weight(self) -> Float32s:
         """W of `Blend` for each track, see `recommender.ranking.scoring.play_weight`."""
         from recommender.ranking.scoring import play_weight
