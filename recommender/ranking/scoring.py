@@ -180,7 +180,7 @@ def user_vectors(
             (1 - v + v * blend.popularity_gain)[:, None],
         ]
     )
-    neighbours = sparse.csr_matrix(sparse.diags(v * near_share) @ near, dtype=np.float32)
+    neighbours = _scaled(near, v * near_share)
     return UserVectors(vectors.astype(np.float32), neighbours, v.astype(np.float32))
 
 
@@ -324,11 +324,21 @@ def _standardise(
 def _standardise_sparse(scores: sparse.csr_matrix, n_tracks: int) -> tuple[sparse.csr_matrix, npt.NDArray[np.float64]]:
     """Scale sparse scores to standard deviation 1 over `n_tracks` tracks; also return their means."""
     n = max(1, n_tracks)
-    means = np.asarray(scores.sum(axis=1), dtype=np.float64).ravel() / n
-    squares = np.asarray(scores.multiply(scores).sum(axis=1), dtype=np.float64).ravel() / n
+    means, squares = (_row_sums(scores, values) / n for values in (scores.data, scores.data.astype(np.float64) ** 2))
     spread = np.sqrt(np.maximum(squares - means**2, 0))
     factor = np.divide(1, spread, where=spread > 1e-12, out=np.zeros_like(spread))
-    return sparse.csr_matrix(sparse.diags(factor) @ scores), means * factor
+    return _scaled(scores, factor), means * factor
+
+
+def _row_sums(matrix: sparse.csr_matrix, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    upto = np.r_[0.0, np.cumsum(values, dtype=np.float64)]
+    return np.asarray(upto[matrix.indptr[1:]] - upto[matrix.indptr[:-1]])
+
+
+def _scaled(matrix: sparse.csr_matrix, factors: npt.NDArray[np.floating]) -> sparse.csr_matrix:
+    """Return the matrix with each row multiplied by a number."""
+    values = matrix.data * np.repeat(factors, np.diff(matrix.indptr))
+    return sparse.csr_matrix((values.astype(np.float32), matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
 def sources_of(parts: npt.NDArray[np.float32]) -> tuple[Source, ...]:

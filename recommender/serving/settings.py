@@ -49,6 +49,11 @@ class Settings:
         Load the audio model in the background at start, so that the first upload does not wait for it.
     refresh_s : float
         How old the view of what other processes stored may get, in seconds.
+    answers_s : float
+        How long a user's recommendations may be answered again from memory while others listen, in seconds; what the
+        user does counts at once. 0 computes every answer.
+    answers_bytes : int
+        Memory for that, in bytes, in each worker.
     explore : float in [0, 1]
         Share of a list's places that try what may be better than is known (`recommender.ranking.exploration`), unless
         a request says otherwise. One in ten, two of twenty places, costs no plays in ``benchmarks/off_policy.py`` and
@@ -83,6 +88,8 @@ class Settings:
     trusted_proxies: str = ""
     warm_hearing: bool = True
     refresh_s: float = 1.0
+    answers_s: float = 30.0
+    answers_bytes: int = 32 * 1024 * 1024
     explore: float = 0.1
     explore_every_s: float = 86_400.0
     explore_seed: int = 0

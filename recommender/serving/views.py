@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel
 from scipy import sparse
 
 from recommender.errors import UnknownIdError
@@ -68,6 +69,11 @@ def _signature_of(snapshot: Snapshot, row: int) -> TrackSignature | None:
         pulse=round(found.pulse, 2),
         pulse_confidence=round(found.pulse_confidence, 2),
     )
+
+
+def to_json(answer: BaseModel) -> bytes:
+    """Return the JSON of an answer that is known to be valid."""
+    return answer.__pydantic_serializer__.to_json(answer)
 
 
 def evidence_of(track: Track) -> Evidence:

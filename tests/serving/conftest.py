@@ -150,6 +150,7 @@ def make_settings(world: World, folder: Path, **changes: object) -> Settings:
         "max_body_bytes": 256 * 1024,
         "warm_hearing": False,
         "refresh_s": 0.0,
+        "answers_s": 0.0,
         "explore": 0.0,
     }
     return Settings(**(values | changes))  # type: ignore[arg-type]
