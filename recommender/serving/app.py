@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from fastapi import Depends, FastAPI
@@ -41,6 +42,7 @@ from recommender.serving.security import Guard, HideKeys, authorize, describe_se
 from recommender.serving.settings import SETTINGS_VARIABLE, Settings
 from recommender.serving.store import Store
 from recommender.serving.upload_worker import UploadWorker
+from recommender.serving.views import rehearse
 
 STATIC = Path(__file__).parent / "static"
 FORM_BYTES = 64 * 1024
@@ -67,6 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         warming = hearing.warm() if settings.warm_hearing and hearing.possible else None
         uploads.start()
+        Thread(target=rehearse, args=(live.peek(),), name="rehearse", daemon=True).start()
         yield
         uploads.stop()
         hearing.close()

@@ -148,6 +148,19 @@ def recommendations_for(
     )
 
 
+def rehearse(snapshot: Snapshot) -> None:
+    """Recommend to somebody once: what is found at the first time, nobody has to wait for then."""
+    model = snapshot.model
+    active = np.flatnonzero(np.diff(model.plays.indptr))[:1]
+    plays, heard = model.plays[active], model.heard[active]
+    exploring = ExploreConfig(share=0.1)
+    for user in range(len(active)):
+        rng = np.random.default_rng(0)
+        recommendations_for(
+            snapshot, plays[user], heard[user], RecommendOptions(), user=None, exploring=exploring, rng=rng
+        )
+
+
 def history(snapshot: Snapshot, user_id: str) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
     """Return what a user played and heard, each (1, n_tracks).
 
