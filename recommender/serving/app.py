@@ -24,6 +24,7 @@ from recommender.serving.keys import Keyring
 from recommender.serving.limits import RateLimits
 from recommender.serving.live import Live
 from recommender.serving.problems import install_problem_handlers
+from recommender.serving.reloading import Reloader
 from recommender.serving.routes import (
     atlas,
     audience,
@@ -63,16 +64,22 @@ def create_app(settings: Settings) -> FastAPI:
     store = Store.open(settings.store_url)
     hearing = Hearing(bundle, settings.max_upload_s)
     live = Live(bundle, store, hearing, settings.uploads_dir, settings.refresh_s)
-    uploads = UploadWorker(store, settings.uploads_dir, lambda: hearing, live)
+    uploads = UploadWorker(store, settings.uploads_dir, lambda: live.hearing, live)
+    reloader = Reloader(
+        settings.bundles_dir, live, lambda bundle: Hearing(bundle, settings.max_upload_s), max(settings.refresh_s, 0.2)
+    )
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         warming = hearing.warm() if settings.warm_hearing and hearing.possible else None
         uploads.start()
         Thread(target=rehearse, args=(live.peek(),), name="rehearse", daemon=True).start()
+        following = reloader.start()
         yield
+        reloader.stop()
         uploads.stop()
-        hearing.close()
+        following.join()
+        live.hearing.close()
         uploads.join()
         if warming is not None:
             warming.join()
@@ -88,8 +95,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         dependencies=[Depends(authorize)],
     )
-    app.state.context = Context(settings, store, hearing, live, uploads.wake)
-    app.state.bundle_version = bundle.manifest.version
+    app.state.context = Context(settings, store, live, reloader, uploads.wake)
     install_problem_handlers(app)
     limits = RateLimits.of(settings.requests_per_minute, settings.uploads_per_minute, settings.refused_keys_per_minute)
     app.add_middleware(Guard, keyring=Keyring(store), require_keys=settings.require_keys, limits=limits)

@@ -16,6 +16,7 @@ from recommender.serving.crowds import Crowds
 from recommender.serving.hearing import Hearing
 from recommender.serving.live import Live, Snapshot
 from recommender.serving.mapping import Maps
+from recommender.serving.reloading import Reloader
 from recommender.serving.served import ServedLog
 from recommender.serving.settings import Settings
 from recommender.serving.store import Store
@@ -27,9 +28,14 @@ class Context:
 
     settings: Settings
     store: Store
-    hearing: Hearing
     live: Live
+    reloader: Reloader
     wake_uploads: Callable[[], None] = lambda: None
+
+    @property
+    def hearing(self) -> Hearing:
+        """The ears of the bundle that answers."""
+        return self.live.hearing
 
     @cached_property
     def served_log(self) -> ServedLog:
@@ -64,7 +70,9 @@ async def _context(request: Request) -> Context:
 
 async def _snapshot(request: Request) -> Snapshot:
     live = (await _context(request)).live
-    return live.peek() if live.is_fresh else await run_in_threadpool(live.snapshot)
+    now = live.peek() if live.is_fresh else await run_in_threadpool(live.snapshot)
+    request.state.bundle = now.manifest.version
+    return now
 
 
 ServerContext = Annotated[Context, Depends(_context)]

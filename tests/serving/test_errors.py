@@ -173,6 +173,7 @@ def test_openapi_is_complete(client: httpx.Client) -> None:
         "POST /v1/session",
         "DELETE /v1/session",
         "GET /v1/model",
+        "POST /v1/model/reload",
         "GET /v1/map",
         "GET /v1/clusters",
         "PUT /v1/clusters/{cluster_id}",

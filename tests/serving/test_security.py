@@ -47,6 +47,7 @@ ALLOWED: dict[str, tuple[set[str], str, Any]] = {
     "POST /v1/session": (KNOWN, "/v1/session", None),
     "DELETE /v1/session": (EVERYBODY, "/v1/session", None),
     "GET /v1/model": (READERS, "/v1/model", None),
+    "POST /v1/model/reload": ({"admin"}, "/v1/model/reload", None),
     "GET /v1/tracks": (READERS, "/v1/tracks", None),
     "POST /v1/tracks": ({"upload", "admin"}, "/v1/tracks", None),
     "GET /v1/uploads/{upload_id:path}": ({"upload", "admin"}, "/v1/uploads/t0", None),

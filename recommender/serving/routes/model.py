@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 from fastapi import APIRouter
 
+from recommender.errors import FirstListenError
 from recommender.serving.context import Now, ServerContext
-from recommender.serving.problems import problems
+from recommender.serving.problems import Problem, problems
 from recommender.serving.schemas import Health, ModelAnswer
+from recommender.serving.schemas.model import ReloadAnswer
 
 router = APIRouter(tags=["model"])
 
@@ -28,11 +30,25 @@ def describe_model(now: Now, context: ServerContext) -> ModelAnswer:
         listens_since=now.n_listens,
         can_hear_uploads=context.hearing.possible,
         ears_ready=context.hearing.ready,
+        refused=context.reloader.refused,
         max_upload_bytes=context.settings.max_upload_bytes,
         metrics=manifest.metrics,
         config=manifest.config,
         packages=manifest.packages,
     )
+
+
+@router.post("/v1/model/reload", summary="Follow the current bundle now", responses=problems(409))
+def reload_model(context: ServerContext) -> ReloadAnswer:
+    """Load the bundle that is current and answer from it; if it is damaged, the other one goes on.
+
+    Every process follows by itself within seconds; this one has done so when it answers.
+    """
+    try:
+        manifest = context.reloader.reload()
+    except FirstListenError as error:
+        raise Problem(409, "bundle-refused", str(error)) from error
+    return ReloadAnswer(bundle=manifest.version, created_at=manifest.created_at)
 
 
 @router.get("/healthz", summary="Whether the process lives")

@@ -93,7 +93,8 @@ async def recommend_to_user(
     tracks that may be better than is known: they are marked, stay the same for a while, and every place says how
     probable it was. A list that `include_heard` or `max_listeners` changes tries nothing, and is not logged.
     """
-    version, settings, at_ms = context.live.version_of(user_id), context.settings, time.time_ns() // 1_000_000
+    version = now.manifest.version, context.live.news_of(user_id)
+    settings, at_ms = context.settings, time.time_ns() // 1_000_000
     bucket_ms = bucket_of(at_ms, settings.explore_every_s)
 
     def produce() -> bytes:
