@@ -214,8 +214,9 @@ def private_postgres(programs: Path) -> Iterator[tuple[str, Callable[..., None]]
         subprocess.run([*user, *initdb, "--no-sync"], check=True, cwd=folder, stdout=subprocess.DEVNULL)
         control("start")
         yield f"postgresql://fl@/postgres?host={folder}", control
-        control("stop")
     finally:
+        if (folder / "data" / "postmaster.pid").exists():
+            control("stop")
         shutil.rmtree(folder, ignore_errors=True)
 
 
