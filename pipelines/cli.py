@@ -475,6 +475,12 @@ def serve(
     trusted_proxies: Annotated[
         str, typer.Option(metavar="A,B", help="Addresses of proxies whose X-Forwarded-For is believed.")
     ] = "",
+    store: Annotated[
+        str,
+        typer.Option(
+            metavar="URL", help="Database, as postgresql://USER@HOST/NAME; a file of the workspace if left out."
+        ),
+    ] = "",
     log: Annotated[bool, typer.Option("--log/--no-log", help="Keep what was shown, for evaluate --off-policy.")] = True,
     log_days: Annotated[int, typer.Option(min=1, max=10_000, help="Days for which it is kept.")] = 90,
 ) -> None:
@@ -492,6 +498,7 @@ def serve(
         explore=explore,
         log_served=log,
         served_days=log_days,
+        **({"store_url": store} if store else {}),
     )
 
 

@@ -15,11 +15,13 @@ from recommender.serving.settings import SETTINGS_VARIABLE, Settings
 def server_settings(workspace: Workspace, **choices: Any) -> Settings:
     """Tell a server where everything of the workspace lies; `choices` are other fields of its settings."""
     return Settings(
-        bundles_dir=workspace.bundles.resolve(),
-        store_url=f"sqlite:///{workspace.folder.resolve() / 'store.sqlite'}",
-        uploads_dir=workspace.uploads.resolve(),
-        music_roots=workspace.music_roots(),
-        **choices,
+        **{
+            "bundles_dir": workspace.bundles.resolve(),
+            "store_url": f"sqlite:///{workspace.folder.resolve() / 'store.sqlite'}",
+            "uploads_dir": workspace.uploads.resolve(),
+            "music_roots": workspace.music_roots(),
+            **choices,
+        }
     )
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -84,6 +87,7 @@ def create_app(settings: Settings) -> FastAPI:
         if warming is not None:
             warming.join()
         app.state.context.maps.close()
+        app.state.context.served_log.close()
         store.close()
 
     app = FastAPI(
@@ -121,7 +125,21 @@ def app_from_environment() -> FastAPI:
     text = os.environ.get(SETTINGS_VARIABLE)
     if text is None:
         raise ConfigError(f"{SETTINGS_VARIABLE} is not set; start the server with: firstlisten serve WORKSPACE")
+    _end_with_parent()
     return create_app(Settings.from_json(text))
+
+
+def _end_with_parent() -> None:
+    """Let a worker whose parent was killed end, so that the next server finds the port free."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()
 
 
 def _body_limit(settings: Settings, method: str, path: str) -> int:

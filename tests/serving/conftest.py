@@ -1,7 +1,12 @@
 """A small world that can be heard: tones of two kinds, listeners of two tastes, served over real HTTP."""
 
+import os
+import shutil
+import subprocess
+import tempfile
 import threading
 import time
+import uuid
 import wave
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,6 +19,7 @@ import pandas as pd
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from sqlalchemy import create_engine, make_url
 
 from recommender.data.catalog import Catalog
 from recommender.data.interactions import Interactions
@@ -174,6 +180,68 @@ def running(app: FastAPI) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a PostgreSQL server, for `postgres_url`: the one in the environment, or one of this session's own."""
+    given = os.environ.get("FIRSTLISTEN_TEST_POSTGRES")
+    if given:
+        yield given
+        return
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not programs:
+        pytest.skip("needs PostgreSQL: install it, or name a server in FIRSTLISTEN_TEST_POSTGRES")
+    with private_postgres(programs[-1].parent) as (url, _):
+        yield url
+
+
+@contextmanager
+def private_postgres(programs: Path) -> Iterator[tuple[str, Callable[..., None]]]:
+    """Run a server on a socket file; yields its address, and a function that takes "start" or "stop"."""
+    folder = Path(tempfile.mkdtemp(prefix="fl-pg-", dir="/tmp"))
+    user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    if user:
+        shutil.chown(folder, "postgres")
+
+    def control(verb: str) -> None:
+        options = ["-o", f"-k {folder} -c listen_addresses= -c fsync=off"] if verb == "start" else ["-m", "fast"]
+        data = ["-D", str(folder / "data")]
+        command = [*user, str(programs / "pg_ctl"), "-s", "-w", *data, "-l", str(folder / "log"), *options, verb]
+        subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL)
+
+    try:
+        initdb = [str(programs / "initdb"), "-D", str(folder / "data"), "-A", "trust", "-U", "fl", "-E", "UTF8"]
+        subprocess.run([*user, *initdb, "--no-sync"], check=True, cwd=folder, stdout=subprocess.DEVNULL)
+        control("start")
+        yield f"postgresql://fl@/postgres?host={folder}", control
+    finally:
+        if (folder / "data" / "postmaster.pid").exists():
+            control("stop")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_url(postgres: str) -> Iterator[str]:
+    """Address of an empty database."""
+    server = make_url(postgres).set(drivername="postgresql+psycopg")
+    name = f"fl_test_{uuid.uuid4().hex}"
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    yield server.set(database=name).render_as_string(hide_password=False)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Address of an empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.sqlite'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
 
 
 Serve = Callable[..., httpx.Client]
