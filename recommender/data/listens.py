@@ -83,7 +83,7 @@ class MatchReport:
         lost = self.names[self.names["rule"] == ""].head(count)
         columns = (lost[name].tolist() for name in ("artist", "title", "recording_mbid", "plays", "reason"))
         return tuple(
-            f"{f'{artist} - {title}' if artist or title else mbid} ({plays} plays): {reason}"
+            f"{f'{artist} - {title}' if artist or title else mbid} ({plays} play{'s' * (plays != 1)}): {reason}"
             for artist, title, mbid, plays, reason in zip(*columns, strict=True)
         )
 
@@ -214,11 +214,11 @@ def _names_table(
     path: Path, service: str, names: list[Name], matches: list[Match], counts: list[int], matcher: TrackMatcher
 ) -> pd.DataFrame:
     rows = sorted(range(len(names)), key=lambda at: (-counts[at], names[at]))
-    ids, label = matcher.catalog.tracks.ids, matcher.catalog.label
+    ids = matcher.catalog.tracks.ids
     lines = []
     for at in rows:
         name, match = names[at], matches[at]
-        item, matched = ("", "") if match.row is None else (ids[match.row], label(match.row))
+        item, matched = ("", "") if match.row is None else (ids[match.row], matcher.label(match.row))
         what = (name.artist, name.title, name.album, name.recording_mbid, counts[at])
-        lines.append((path.name, service, *what, match.rule, match.score, item, matched, match.reason))
+        lines.append((path.name, service, *what, match.rule, round(match.score, 1), item, matched, match.reason))
     return pd.DataFrame(lines, columns=list(NAME_COLUMNS))

@@ -78,6 +78,7 @@ class TrackMatcher:
         columns = (
             catalog.table[name].tolist() for name in ("artist", "title", "album", "duration_s", "recording_mbid")
         )
+        self._names: list[tuple[str, str]] = []
         self._albums: list[str] = []
         self._durations: list[float] = []
         self._titles: list[Title] = []
@@ -88,6 +89,7 @@ class TrackMatcher:
         self._core_by_first: dict[tuple[str, str], list[int]] = defaultdict(list)
         self._by_first: dict[str, list[int]] = defaultdict(list)
         for row, (artist, title, album, duration_s, mbid) in enumerate(zip(*columns, strict=True)):
+            self._names.append((artist, title))
             self._albums.append(title_of(album).core if album else "")
             self._durations.append(float(duration_s))
             self._titles.append(title_of(title))
@@ -118,6 +120,11 @@ class TrackMatcher:
             for name in waiting[artist]:
                 known[name] = self._similar(name, near)
         return [known[name] for name in names]
+
+    def label(self, row: int) -> str:
+        """Return ``Artist - Title``, as `Catalog.label` and faster."""
+        artist, title = self._names[row]
+        return f"{artist} - {title}" if artist and title else self.catalog.label(row)
 
     def _exactly(self, name: Name) -> Match | None:
         if rows := self._by_mbid.get(name.recording_mbid) if name.recording_mbid else None:
@@ -183,7 +190,7 @@ class TrackMatcher:
         if not usable and scores[ranked[0]] < self.threshold:
             cores = {row: self._titles[row].core for row in ranked}
             _, score, row = process.extractOne(wanted.core, cores, scorer=fuzz.ratio)
-            told = f"no such title by this artist; the nearest is {self.catalog.label(row)} ({score:.0f})"
+            told = f"no such title by this artist; the nearest is {self.label(row)} ({score:.0f})"
             return Match(None, "", score, told)
         if not usable:
             return Match(None, "", scores[ranked[0]], self._why_not(ranked[0], wanted, name))
@@ -192,7 +199,7 @@ class TrackMatcher:
         same = [row for row in alike if self._titles[row].core == self._titles[best].core]
         if len(same) < len(alike):
             other = next(row for row in alike if row not in same)
-            told = f"{self.catalog.label(best)} or {self.catalog.label(other)} ({scores[best]:.0f})"
+            told = f"{self.label(best)} or {self.label(other)} ({scores[best]:.0f})"
             return Match(None, "", scores[best], f"ambiguous: {told}")
         return self._chosen(same, name, RULES[3], scores[best])
 
@@ -203,13 +210,13 @@ class TrackMatcher:
         return self._titles[row].marks == wanted.marks
 
     def _why_not(self, row: int, wanted: Title, name: Name) -> str:
-        label = self.catalog.label(row)
+        label = self.label(row)
         if self._titles[row].marks != wanted.marks:
             return f"another recording or part than {label}"
         return f"another length than {label}: {name.duration_s:.0f} s, not {self._durations[row]:.0f} s"
 
     def _artist(self, key: str) -> str:
-        return str(self.catalog.table["artist"].iloc[self._by_artist[key][0]])
+        return self._names[self._by_artist[key][0]][0]
 
 
 def _apart(duration_s: float, wanted_s: float) -> float:

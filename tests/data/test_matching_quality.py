@@ -1,6 +1,9 @@
 """How well names are matched: on invented names always, on real ones where there are any; floors on both.
 
-The threshold was chosen on the artists of half of the real log (seed 0) and is measured on the other half.
+The threshold is where, on the artists of the real log, being fooled by names that were chosen to fool begins to cost
+more than the misspelt names that a lower one would still find: at 90, 86, 84 and 80 recall is .963, .976, .982 and .989,
+and of names called nearly the same .022, .035, .059 and .129 are taken for one another. The corruptions are ours, and
+the same names served to choose it: the floors guard against getting worse, they are no estimate on another library.
 """
 
 import random
@@ -101,4 +104,4 @@ def test_a_hundred_thousand_plays_of_twenty_thousand_tracks() -> None:
     start = time.process_time()
     found = TrackMatcher(Catalog.from_frame(table)).match(asked)
     assert sum(match.row is not None for match in found[:80_000]) > 76_000
-    assert time.process_time() - start < 30  # measured: see the report; a guard against the square of it
+    assert time.process_time() - start < 30  # takes 3; a guard against comparing all with all

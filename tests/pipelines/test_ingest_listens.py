@@ -49,7 +49,7 @@ def test_what_became_of_every_name_is_written_down(workspace: Workspace) -> None
         "maloja.json: Maloja, 3 of 4 plays matched for maloja (2 by name, 1 by name without edition), "
         "1 of tracks not in the catalog"
     )
-    assert report.lines[1] == "  Nobody Known - Not Here (1 plays): no such artist"
+    assert report.lines[1] == "  Nobody Known - Not Here (1 play): no such artist"
     table = pd.read_csv(workspace.folder / "reports" / "listens.csv", keep_default_na=False)
     assert len(table) == 8
     row = table[(table["history"] == "lastfm-ghan.csv") & (table["title"] == "Winter Ferry")].iloc[0]

@@ -49,7 +49,7 @@ def test_a_history_in_every_format(
     assert set(frame["user_id"]) == {user}
     assert (report.service, report.n_unmatched, report.n_unusable, report.n_broken) == (service, 1, unusable, 0)
     assert report.unmatched == (("Nobody Known - Not Here", 1),)
-    assert report.examples() == ("Nobody Known - Not Here (1 plays): no such artist",)
+    assert report.examples() == ("Nobody Known - Not Here (1 play): no such artist",)
     anything = tmp_path / "history"  # told by content
     anything.write_bytes((golden / file).read_bytes())
     assert plays_of(read_listens(anything, matcher, "me")[0]) == PLAYS
