@@ -1,7 +1,7 @@
 """How well names are matched: on invented names always, on real ones where there are any; floors on both.
 
 The threshold is where, on the artists of the real log, being fooled by names that were chosen to fool begins to cost
-more than the misspelt names that a lower one would still find: at 90, 86, 84 and 80 recall is .963, .976, .982 and .989,
+more than the misspelt names that a lower one would still find: at 90, 86, 84 and 80 recall is .963, .976, .982, .989
 and of names called nearly the same .022, .035, .059 and .129 are taken for one another. The corruptions are ours, and
 the same names served to choose it: the floors guard against getting worse, they are no estimate on another library.
 """
