@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
@@ -56,6 +57,12 @@ def ingest(
     listens: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="A listening history of another service; repeatable.")
     ] = None,
+    user: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Whose histories they are; default: whom the file names.")
+    ] = None,
+    timezone: Annotated[
+        str, typer.Option(metavar="ZONE", help="Of times in histories that are given without one: Europe/Berlin.")
+    ] = "UTC",
     interactions: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Table of user_id, item_id[, weight, timestamp].")
     ] = None,
@@ -88,6 +95,8 @@ def ingest(
             opened,
             music=music,
             listens=tuple(listens or ()),
+            user=user,
+            zone=_zone(timezone),
             interactions=interactions,
             tracks=tracks,
             embeddings=embeddings,
@@ -500,6 +509,13 @@ def serve(
         served_days=log_days,
         **({"store_url": store} if store else {}),
     )
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise typer.BadParameter(f"{name!r} is no time zone; give one like Europe/Berlin or UTC") from None
 
 
 def _dataset(text: str) -> tuple[str, Path]:

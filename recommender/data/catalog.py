@@ -13,8 +13,8 @@ import pandas as pd
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import DataError
 
-TRACK_COLUMNS = ("title", "artist", "album", "duration_s", "path", "released")
-TEXT_COLUMNS = ("title", "artist", "album", "path", "released")
+TRACK_COLUMNS = ("title", "artist", "album", "duration_s", "path", "released", "recording_mbid")
+TEXT_COLUMNS = ("title", "artist", "album", "path", "released", "recording_mbid")
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +26,8 @@ class Catalog:
     tracks : Vocabulary
         Kind ``"track"``.
     table : DataFrame, one row a track in the order of `tracks`
-        Columns `TRACK_COLUMNS`: title, artist, album, path and released (ISO date) are str, ``""`` where unknown;
-        duration_s is float64, NaN where unknown.
+        Columns `TRACK_COLUMNS`: title, artist, album, path, released (ISO date) and recording_mbid (the recording's
+        MusicBrainz id) are str, ``""`` where unknown; duration_s is float64, NaN where unknown.
 
     Raises
     ------
