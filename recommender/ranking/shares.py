@@ -36,4 +36,5 @@ def shares_for(
     speaks = np.maximum(joined, 0)
     speaks = np.where(speaks.any(axis=1, keepdims=True), speaks, np.abs(joined))
     total = speaks.sum(axis=1, keepdims=True)
-    return np.divide(speaks, total, out=np.zeros_like(speaks), where=total > 0).astype(np.float32)
+    shares = np.divide(speaks, total, out=np.zeros_like(speaks), where=total > 0)
+    return np.asarray(shares, dtype=np.float32)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parents[2] / "docs" / "screenshots"
 DESK: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
-COLOURS = 128
+COLOURS = 256
 
 
 def listen(page: Page) -> None:
@@ -64,6 +64,7 @@ def show_listener(page: Page) -> None:
     """What a listener would get."""
     page.tap(".tabs [data-view=listener]")
     page.wait_for_function("() => document.querySelector('.share-words').textContent.includes('%')")
+    page.wait_for_timeout(800)
 
 
 SHOTS: dict[str, tuple[dict[str, Any], str, Callable[[Page], None]]] = {

@@ -82,7 +82,7 @@ def test_names_of_files_stay_text(own_page: "Page", world: Any, tmp_path: Path) 
 def test_a_long_file_is_waited_for(browser: "Browser", client: httpx.Client) -> None:
     """The server may answer 202 and say where to ask; here a stand-in for it does, around the real track."""
     track = client.get("/v1/tracks/low3").json()["track"]
-    answers = [{"id": "u1", "status": "analysing"}, {"id": "u1", "status": "done", "track_id": "low3", "track": track}]
+    answers = [{"id": "u1", "status": "analysing"}, {"id": "u1", "status": "done", "track": track}]
     with opened(browser, str(client.base_url)) as page:
         page.route(
             "**/v1/tracks",
@@ -92,7 +92,7 @@ def test_a_long_file_is_waited_for(browser: "Browser", client: httpx.Client) -> 
         page.set_input_files("#file", {"name": "long.wav", "mimeType": "audio/wav", "buffer": b"x"})
         page.wait_for_selector("#subject h3 >> text=Low Tide 3")
         assert answers == []
-        failed = {"id": "u1", "status": "failed", "detail": "long.wav holds no audio"}
+        failed = {"id": "u1", "status": "failed", "track": None, "reason": "long.wav holds no audio"}
         page.unroute("**/v1/uploads/u1")
         page.route("**/v1/uploads/u1", lambda route: route.fulfill(body=json.dumps(failed)))
         page.set_input_files("#file", {"name": "long.wav", "mimeType": "audio/wav", "buffer": b"x"})

@@ -1,6 +1,6 @@
 // A file that is dropped anywhere is heard, and shown with what it resembles and who would like it.
 
-import { api, pause, problem, trackPath } from "./api.js";
+import { api, pause, problem } from "./api.js";
 import { byId } from "./dom.js";
 
 const POLL_MS = 700;
@@ -82,9 +82,8 @@ async function finished(response, file) {
     show(`Listening to ${file.name}…`, undefined);
     await pause(asked < 4 ? FIRST_POLLS_MS : POLL_MS);
     const upload = await api(place);
+    if (upload.status === "failed") throw new Error(upload.reason || "the file could not be heard");
     if (upload.track) return upload;
-    if (upload.track_id && upload.status === "done") return { ...upload, ...(await api(trackPath(upload.track_id))) };
-    if (upload.status === "failed") throw new Error(upload.detail || upload.error || "the file could not be heard");
   }
 }
 

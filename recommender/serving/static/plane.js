@@ -1,6 +1,7 @@
 // Many points on a canvas: drawn, moved, zoomed, found under the mouse, a finger, or by arrow keys.
 
 import { calm } from "./dom.js";
+import { handle } from "./hands.js";
 
 const MARGIN = 26;
 const NEAR_PX = 14;
@@ -177,45 +178,20 @@ export function makePlane(canvas, { onpoint, onpick }) {
     redraw();
   }
 
-  canvas.addEventListener("wheel", (event) => {
-    event.preventDefault();
-    zoomAt(event.offsetX, event.offsetY, Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0016)));
-  }, { passive: false });
-  const fingers = new Map();
-  let dragged = 0;
-  canvas.addEventListener("pointerdown", (event) => {
-    canvas.setPointerCapture(event.pointerId);
-    fingers.set(event.pointerId, [event.offsetX, event.offsetY]);
-    if (fingers.size === 1) dragged = 0;
-  });
-  canvas.addEventListener("pointermove", (event) => {
-    const before = fingers.get(event.pointerId);
-    if (!before) {
-      point(nearest(event.offsetX, event.offsetY));
-      return;
-    }
-    const now = [event.offsetX, event.offsetY];
-    if (fingers.size === 2) {
-      const [other] = [...fingers].filter(([id]) => id !== event.pointerId).map(([, place]) => place);
-      const apart = (place) => Math.hypot(place[0] - other[0], place[1] - other[1]);
-      zoomAt(other[0], other[1], apart(now) / Math.max(1, apart(before)));
-      dragged = Infinity;
-    } else {
-      left += now[0] - before[0];
-      top += now[1] - before[1];
-      dragged += Math.hypot(now[0] - before[0], now[1] - before[1]);
+  handle(canvas, {
+    zoomAt,
+    hover: (x, y) => point(nearest(x, y)),
+    drag(dx, dy) {
+      left += dx;
+      top += dy;
       redraw();
-    }
-    fingers.set(event.pointerId, now);
-  });
-  for (const kind of ["pointerup", "pointercancel"]) {
-    canvas.addEventListener(kind, (event) => {
-      if (!fingers.delete(event.pointerId) || kind !== "pointerup" || dragged > 6 || fingers.size) return;
-      const place = nearest(event.offsetX, event.offsetY);
+    },
+    tap(x, y) {
+      const place = nearest(x, y);
       point(place);
       if (place >= 0) onpick(place);
-    });
-  }
+    },
+  });
   canvas.addEventListener("pointerleave", () => document.activeElement !== canvas && point(-1));
   canvas.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;

@@ -25,7 +25,7 @@ export function shareBar() {
 /** An explanation, drawn. */
 export function explanation(answer, openTrack) {
   const widest = Math.max(...Object.values(answer.parts).map(Math.abs), 1e-9);
-  const shown = Object.entries(answer.parts).filter(([name, value]) => name !== "distaste" || value);
+  const shown = Object.entries(answer.parts).filter(([name, value]) => name !== "distaste" || Math.abs(value) >= 0.005);
   const bars = shown.map(([name, value]) => bar(PARTS[name] ?? name, name === "factors" || name === "neighbours" ? "cf" : name, value, widest));
   const percent = (share) => `${Math.round(100 * share)} %`;
   return h(
