@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import numpy as np
@@ -26,6 +27,9 @@ from recommender.data.interactions import Interactions
 from recommender.data.vocabulary import Vocabulary
 from recommender.serving.bundle import use_bundle, write_bundle
 from recommender.serving.settings import Settings
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
 RATE_HZ = 22050
 LOW_HZ, HIGH_HZ = 220.0, 1760.0
@@ -277,3 +281,70 @@ def client(world: World, client_folder: Path) -> Iterator[httpx.Client]:
         httpx.Client(base_url=address, timeout=30, trust_env=False) as http,
     ):
         yield http
+
+
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--disable-sync",
+    "--mute-audio",
+    "--autoplay-policy=no-user-gesture-required",
+]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("needs Chromium: no program called chromium is on the path (apt-get install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield started
+        started.close()
+
+
+@contextmanager
+def opened(browser: "Browser", address: str, **context_options: Any) -> Iterator["Page"]:
+    """The page, loaded; fails if it logs an error or asks another machine for anything."""
+    context = browser.new_context(**{"viewport": {"width": 1360, "height": 900}} | context_options)
+    page = context.new_page()
+    page.set_default_timeout(8000)
+    problems: list[str] = []
+    refused = (
+        "Failed to load resource: the server responded with a status of 4",
+        "Failed to load resource: the server responded with a status of 503",
+    )  # asked for on purpose by some tests
+
+    def listen(message: "ConsoleMessage") -> None:
+        if message.type == "error" and not message.text.startswith(refused):
+            problems.append(message.text)
+
+    page.on("console", listen)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on(
+        "request", lambda request: None if request.url.startswith((address, "blob:")) else problems.append(request.url)
+    )
+    page.goto(address)
+    page.wait_for_selector("body[data-ready=yes]")
+    yield page
+    context.close()
+    assert problems == []
+
+
+@pytest.fixture
+def page(browser: "Browser", client: httpx.Client) -> Iterator["Page"]:
+    """For tests that change nothing."""
+    with opened(browser, str(client.base_url)) as page:
+        yield page
+
+
+@pytest.fixture
+def own_page(browser: "Browser", serve: Any) -> Iterator["Page"]:
+    """With a server of the test's own."""
+    with opened(browser, str(serve(warm_hearing=True).base_url)) as page:
+        yield page
