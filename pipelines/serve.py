@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import tempfile
 from typing import Any
 
 from pipelines import console
@@ -62,6 +63,8 @@ def run(workspace: Workspace, *, host: str, port: int, workers: int, **choices: 
     if settings.require_keys:
         _check_keys(workspace, settings, host)
     os.environ[SETTINGS_VARIABLE] = settings.to_json()
+    if workers > 1:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="firstlisten-figures-")
     console.out.print(f"Serving {workspace.folder}: open http://{host}:{port}/ (API: /docs); Ctrl-C ends it")
     uvicorn.run(
         "recommender.serving.app:app_from_environment",
@@ -69,6 +72,7 @@ def run(workspace: Workspace, *, host: str, port: int, workers: int, **choices: 
         host=host,
         port=port,
         workers=workers,
+        access_log=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies or None,
     )

@@ -26,6 +26,7 @@ from recommender.serving.http import Gate
 from recommender.serving.keys import Keyring
 from recommender.serving.limits import RateLimits
 from recommender.serving.live import Live
+from recommender.serving.observing import Observer
 from recommender.serving.problems import install_problem_handlers
 from recommender.serving.reloading import Reloader
 from recommender.serving.routes import (
@@ -109,6 +110,7 @@ def create_app(settings: Settings) -> FastAPI:
         limit_of=lambda method, path: _body_limit(settings, method, path),
         bundle=lambda: live.peek().manifest.version,
     )
+    app.add_middleware(Observer, as_json=settings.json_logs)
     catalog_routes = (recommendations, audience, tracks, upload_routes, model, atlas, playlists)
     for routes in (users, feedback, *catalog_routes, listens, session):
         app.include_router(routes.router)
@@ -126,6 +128,11 @@ def app_from_environment() -> FastAPI:
     if text is None:
         raise ConfigError(f"{SETTINGS_VARIABLE} is not set; start the server with: firstlisten serve WORKSPACE")
     _end_with_parent()
+    lines = logging.StreamHandler()
+    lines.setFormatter(logging.Formatter("%(message)s"))
+    ours = logging.getLogger("recommender")
+    ours.addHandler(lines)
+    ours.setLevel(logging.INFO)
     return create_app(Settings.from_json(text))
 
 

@@ -54,6 +54,8 @@ class Settings:
         user does counts at once. 0 computes every answer.
     answers_bytes : int
         Memory for that, in bytes, in each worker.
+    json_logs : bool
+        Whether the line of each request is JSON, for programs.
     explore : float in [0, 1]
         Share of a list's places that try what may be better than is known (`recommender.ranking.exploration`), unless
         a request says otherwise. One in ten, two of twenty places, costs no plays in ``benchmarks/off_policy.py`` and
@@ -90,6 +92,7 @@ class Settings:
     refresh_s: float = 1.0
     answers_s: float = 30.0
     answers_bytes: int = 32 * 1024 * 1024
+    json_logs: bool = False
     explore: float = 0.1
     explore_every_s: float = 86_400.0
     explore_seed: int = 0

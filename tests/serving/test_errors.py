@@ -181,6 +181,7 @@ def test_openapi_is_complete(client: httpx.Client) -> None:
         "POST /v1/playlists",
         "GET /healthz",
         "GET /readyz",
+        "GET /metrics",
     }
     for name, route in operations.items():
         assert route["summary"], name

@@ -43,6 +43,7 @@ ALLOWED: dict[str, tuple[set[str], str, Any]] = {
     "GET /login": (EVERYBODY, "/login", None),
     "GET /healthz": (EVERYBODY, "/healthz", None),
     "GET /readyz": (EVERYBODY, "/readyz", None),
+    "GET /metrics": (EVERYBODY, "/metrics", None),
     "GET /v1/session": (KNOWN, "/v1/session", None),
     "POST /v1/session": (KNOWN, "/v1/session", None),
     "DELETE /v1/session": (EVERYBODY, "/v1/session", None),
@@ -65,6 +66,7 @@ ALLOWED: dict[str, tuple[set[str], str, Any]] = {
     "GET /v1/users/{user_id:path}/recommendations": (OF_U01, "/v1/users/u01/recommendations", None),
     "GET /v1/users/{user_id:path}/explanations/{track_id:path}": (OF_U01, "/v1/users/u01/explanations/low0", None),
     "GET /v1/users/{user_id:path}/feedback": (OF_U01, "/v1/users/u01/feedback", None),
+    "GET /v1/users/{user_id:path}/shares": (OF_U01, "/v1/users/u01/shares?track=low0", None),
     "PUT /v1/users/{user_id:path}/feedback/{track_id:path}": (
         WRITERS_OF_U01,
         "/v1/users/u01/feedback/low0",

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import numpy as np
-from fastapi import APIRouter
+from contextlib import suppress
+from datetime import datetime
 
-from recommender.errors import FirstListenError
+import numpy as np
+from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from recommender.errors import FirstListenError, StoreError
 from recommender.serving.context import Now, ServerContext
+from recommender.serving.observing import MADE_AT, QUEUED, figures
 from recommender.serving.problems import Problem, problems
 from recommender.serving.schemas import Health, ModelAnswer
 from recommender.serving.schemas.model import ReloadAnswer
+from recommender.serving.upload_jobs import UploadJobs
 
 router = APIRouter(tags=["model"])
 
@@ -49,6 +56,21 @@ def reload_model(context: ServerContext) -> ReloadAnswer:
     except FirstListenError as error:
         raise Problem(409, "bundle-refused", str(error)) from error
     return ReloadAnswer(bundle=manifest.version, created_at=manifest.created_at)
+
+
+@router.get(
+    "/metrics",
+    summary="Figures for Prometheus",
+    response_class=PlainTextResponse,
+    responses={200: {"content": {"text/plain": {"example": "firstlisten_uploads_waiting 0.0"}}}},
+)
+def metrics(context: ServerContext) -> Response:
+    """Latencies by route, what was recommended by source, the share of new tracks in it, queues, the model's age."""
+    manifest = context.live.peek().manifest
+    MADE_AT.labels(manifest.version).set(datetime.fromisoformat(manifest.created_at).timestamp())
+    with suppress(StoreError):
+        QUEUED.set(UploadJobs(context.store).count_open())
+    return Response(figures(), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/healthz", summary="Whether the process lives")

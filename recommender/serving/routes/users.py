@@ -13,6 +13,7 @@ from recommender.ranking.exploration import ExploreConfig, generator_of
 from recommender.ranking.ranker import RecommendOptions, explain
 from recommender.ranking.recommendation import ARTIST_GAP, CALIBRATION, DIVERSITY
 from recommender.serving.context import Now, ServerContext
+from recommender.serving.observing import note_list
 from recommender.serving.problems import problems
 from recommender.serving.schemas import (
     DIALS,
@@ -117,6 +118,7 @@ async def recommend_to_user(
         exploring = ExploreConfig(share=settings.explore if explore is None else explore)
         rng = generator_of(settings.explore_seed, user_id, now.manifest.version, bucket_ms)
         answer = recommendations_for(now, plays, heard, options, user=user_id, exploring=exploring, rng=rng)
+        note_list(answer.items)
         if settings.log_served:
             after.add_task(context.served_log.write, slots_of(answer, at_ms, bucket_ms, max_per_artist))
         return to_json(answer)
