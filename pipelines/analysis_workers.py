@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from recommender.audio.clip_store import Place, read_place
 from recommender.audio.clips import ClipConfig, TrackClips, read_clips
+from recommender.audio.limits import DECODER_CRASHES, limit_memory
 from recommender.audio.vector_store import ClipVectors
 from recommender.errors import AudioError
 
@@ -30,8 +31,6 @@ FILE_MEMORY_BYTES = 512 * 1024**2
 
 JOBS_IN_FLIGHT = 2
 """Files that a process has at a time: the one that it hears, and the next, so that it never waits for a reply."""
-
-DECODER_CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL})
 
 
 @dataclass(frozen=True)
@@ -205,21 +204,9 @@ def _work(pipe: Connection, config: ClipConfig, ears: Ears | None) -> None:
     from threadpoolctl import threadpool_limits
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides when to stop.
-    _limit_memory()
+    limit_memory(FILE_MEMORY_BYTES)
     with threadpool_limits(1):
         _serve(pipe, config, ears)
-
-
-def _limit_memory() -> None:
-    """Let this process grow by `FILE_MEMORY_BYTES` at most; other systems than Linux do not say how large it is."""
-    size = Path("/proc/self/statm")
-    if size.exists():
-        import resource
-
-        data = int(size.read_text().split()[5]) * resource.getpagesize()
-        most = resource.getrlimit(resource.RLIMIT_DATA)[1]
-        limit = data + FILE_MEMORY_BYTES
-        resource.setrlimit(resource.RLIMIT_DATA, (limit if most == resource.RLIM_INFINITY else min(limit, most), most))
 
 
 def _serve(pipe: Connection, config: ClipConfig, ears: Ears | None) -> None:

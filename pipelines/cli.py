@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from pipelines.keys import keys_app
 from recommender.errors import FirstListenError
 
 SYSTEM_TROUBLES = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM)
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 experiment_app = typer.Typer(help="Experiments on a workspace's own data.", no_args_is_help=True)
 app.add_typer(experiment_app, name="experiment")
+app.add_typer(keys_app, name="keys")
 
 WorkspaceArgument = Annotated[Path, typer.Argument(metavar="W", help="The workspace: a folder.")]
 TopOption = Annotated[int, typer.Option(min=1, help="How many tracks.")]
@@ -294,17 +296,42 @@ def playlist(
     max_per_artist: Annotated[int, typer.Option(min=1, help="Most tracks of one artist.")] = 3,
     exclude: Annotated[list[str] | None, typer.Option(help="Leave this track out; repeatable.")] = None,
     unheard: Annotated[bool, typer.Option(help="Only what the user has not heard.")] = False,
+    arc: Annotated[
+        str,
+        typer.Option(metavar="none|flat|rising|falling|peak", help="How energy moves; peak: warm-up, peak, cool-down."),
+    ] = "none",
+    start: Annotated[str | None, typer.Option("--from", metavar="ID", help="A path from this track, to --to.")] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="ID", help="Where the path ends.")] = None,
+    steps: Annotated[int, typer.Option(min=2, help="How many tracks a path has, both ends included.")] = 10,
     seed: SeedOption = 0,
     name: Annotated[str | None, typer.Option(help="The playlist's name.")] = None,
-    absolute: Annotated[bool, typer.Option(help="Absolute paths instead of paths relative to the file.")] = False,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an .m3u8 file.")] = None,
+    absolute: Annotated[
+        bool | None,
+        typer.Option("--absolute/--relative", help="How paths are written; default: relative in M3U, else absolute."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write .m3u8, .xspf or .jspf.")] = None,
 ) -> None:
-    """One playlist from seeds and rules."""
-    if not (track or artist or user):
-        raise typer.BadParameter("give seeds: --track, --artist or --user")
+    """One playlist from seeds and rules, or a path from one track to another."""
+    if (start is None) != (end is None):
+        raise typer.BadParameter("a path needs both --from and --to")
+    if bool(track or artist or user) == (start is not None):
+        raise typer.BadParameter("give seeds (--track, --artist or --user), or a path (--from and --to)")
     from pipelines import playlists as job
     from pipelines.workspace import open_workspace
 
+    if start is not None and end is not None:
+        job.path(
+            open_workspace(workspace),
+            start=start,
+            end=end,
+            steps=steps,
+            exclude=tuple(exclude or ()),
+            seed=seed,
+            name=name,
+            absolute=absolute,
+            out=out,
+        )
+        return
     job.build(
         open_workspace(workspace),
         tracks=tuple(track or ()),
@@ -315,6 +342,7 @@ def playlist(
         max_per_artist=max_per_artist,
         exclude=tuple(exclude or ()),
         unheard=unheard,
+        arc=arc,
         seed=seed,
         name=name,
         absolute=absolute,
@@ -441,6 +469,12 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Server processes.")] = 1,
     explore: Annotated[float, typer.Option(min=0, max=1, help="Share of each list that tries something.")] = 0.1,
+    require_keys: Annotated[
+        bool, typer.Option("--require-keys", help="Ask for API keys on this machine too; elsewhere they are required.")
+    ] = False,
+    trusted_proxies: Annotated[
+        str, typer.Option(metavar="A,B", help="Addresses of proxies whose X-Forwarded-For is believed.")
+    ] = "",
     log: Annotated[bool, typer.Option("--log/--no-log", help="Keep what was shown, for evaluate --off-policy.")] = True,
     log_days: Annotated[int, typer.Option(min=1, max=10_000, help="Days for which it is kept.")] = 90,
 ) -> None:
@@ -453,6 +487,8 @@ def serve(
         host=host,
         port=port,
         workers=workers,
+        require_keys=require_keys,
+        trusted_proxies=trusted_proxies,
         explore=explore,
         log_served=log,
         served_days=log_days,

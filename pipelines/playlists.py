@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,13 @@ import pandas as pd
 from pipelines import console
 from pipelines.recommend import load_current
 from pipelines.workspace import Workspace
+from recommender.data.catalog import Catalog
 from recommender.data.table_stream import write_frames
-from recommender.errors import ConfigError, DataError
+from recommender.errors import DataError
 from recommender.playlists.builder import Playlist, Rules, Seeds, build_playlist, build_playlists
-from recommender.playlists.formats import file_names_of, write_m3u8
+from recommender.playlists.energy import Arc
+from recommender.playlists.formats import file_names_of, playlist_format, write_playlist
+from recommender.playlists.path import SoundPath, find_path
 
 BLOCK_USERS = 2000
 
@@ -31,9 +35,10 @@ def build(
     max_per_artist: int,
     exclude: tuple[str, ...],
     unheard: bool,
+    arc: str,
     seed: int,
     name: str | None,
-    absolute: bool,
+    absolute: bool | None,
     out: Path | None,
 ) -> Playlist:
     """Build one playlist, print it, and write it where `out` says.
@@ -60,11 +65,12 @@ def build(
         max_per_artist=max_per_artist,
         exclude=known.rows(exclude, unknown="raise"),
         unheard=unheard,
+        arc=cast(Arc, arc),
     )
     title = name or " + ".join([*(model.catalog.label(r) for r in seeds.track_rows[:2].tolist()), *artists[:2]]) or user
     assert title is not None
-    if out is not None and out.suffix not in (".m3u8", ".m3u"):
-        raise ConfigError(f"{out}: a playlist is written as .m3u8, not {out.suffix or 'without an ending'}")
+    if out is not None:
+        playlist_format(out)
     playlist = build_playlist(
         model,
         seeds,
@@ -73,20 +79,73 @@ def build(
         made_at=datetime.now(UTC),
         bundle_version=current.manifest.version,
         seed=seed,
+        signatures=current.signatures,
     )
     if not playlist.track_ids:
         raise DataError("no track is left after the rules; exclude less, or drop --unheard")
-    rows = [
-        (place, model.catalog.label(r), known.ids[r])
-        for place, r in enumerate(known.rows(playlist.track_ids, unknown="raise").tolist(), 1)
-    ]
-    console.table(playlist.name, ("", "track", "item_id"), rows)
+    _show(workspace, playlist, model.catalog, absolute, out)
     for rule in playlist.relaxed_rules:
         console.err.print(f"relaxed: {rule}", markup=False)
-    if out is not None:
-        written = write_m3u8(out, playlist, model.catalog, workspace.uploads, absolute=absolute)
-        console.out.print(f"{out}: {written} of {len(rows)} tracks have a file", markup=False)
     return playlist
+
+
+def path(
+    workspace: Workspace,
+    *,
+    start: str,
+    end: str,
+    steps: int,
+    exclude: tuple[str, ...],
+    seed: int,
+    name: str | None,
+    absolute: bool | None,
+    out: Path | None,
+) -> SoundPath:
+    """Find a path between two tracks, print it, and write it where `out` says.
+
+    Raises
+    ------
+    UnknownIdError
+        If a track is not known.
+    DataError
+        If there is no path, with the reason.
+    """
+    if out is not None:
+        playlist_format(out)
+    current = load_current(workspace)
+    model, known = current.model, current.model.catalog.tracks
+    ends = known.rows((start, end), unknown="raise").tolist()
+    found = find_path(model, ends[0], ends[1], steps, exclude=known.rows(exclude, unknown="raise"), seed=seed)
+    title = name or " to ".join(model.catalog.label(row) for row in ends)
+    version, ids = current.manifest.version, tuple(known.ids_of(np.array(found.rows)))
+    playlist = Playlist(title, ids, datetime.now(UTC), version, seed, ())
+    _show(workspace, playlist, model.catalog, absolute, out, found.distances)
+    for step in found.bridges:
+        labels = " to ".join(model.catalog.label(row) for row in found.rows[step : step + 2])
+        console.err.print(f"a bridge: no chain of near neighbours leads from {labels}", markup=False)
+    return found
+
+
+def _show(
+    workspace: Workspace,
+    playlist: Playlist,
+    catalog: Catalog,
+    absolute: bool | None,
+    out: Path | None,
+    distances: Sequence[float] | None = None,
+) -> None:
+    rows = catalog.tracks.rows(playlist.track_ids, unknown="raise").tolist()
+    columns = {
+        "": list(range(1, len(rows) + 1)),
+        "track": [catalog.label(row) for row in rows],
+        "item_id": list(playlist.track_ids),
+    }
+    if distances is not None:
+        columns["distance"] = ["", *(f"{distance:.3f}" for distance in distances)]
+    console.table(playlist.name, tuple(columns), list(zip(*columns.values(), strict=True)))
+    if out is not None:
+        written = write_playlist(out, playlist, catalog, workspace.uploads, absolute=absolute)
+        console.out.print(f"{out}: {written} of {len(rows)} tracks have a file", markup=False)
 
 
 def batch(workspace: Workspace, out: Path, *, length: int, seed: int, absolute: bool) -> None:
@@ -128,12 +187,13 @@ def batch(workspace: Workspace, out: Path, *, length: int, seed: int, absolute: 
                     made_at=made_at,
                     bundle_version=current.manifest.version,
                     seed=seed + start,
+                    signatures=current.signatures,
                 )
                 frames = []
                 for place, playlist in enumerate(made, start):
                     if with_files:
                         target = out / f"{files[place]}.m3u8"
-                        write_m3u8(target, playlist, model.catalog, workspace.uploads, absolute=absolute)
+                        write_playlist(target, playlist, model.catalog, workspace.uploads, absolute=absolute)
                     frames.append(_frame(model.users.ids[place], playlist))
                     bar(place + 1, len(model.users))
                 yield pd.concat(frames, ignore_index=True)

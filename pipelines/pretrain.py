@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from recommender.models.cnn_config import PretrainConfig
-    from recommender.models.pretrain import Lessons
+    from recommender.models.lessons import Lessons
     from recommender.models.trained_cnn import TrainedCnn
 
 CODECS = (("libmp3lame", 32_000, 96_000), ("aac", 32_000, 64_000), ("libopus", 24_000, 64_000))
@@ -108,7 +108,7 @@ def hear_recordings(folder: Path, mel: MelConfig, progress: Progress = silent) -
 
 def gather(shards: Sequence[dict[str, Array]], truth: pd.DataFrame, recordings: Sequence[dict[str, Array]]) -> Lessons:
     """Put rendered music and recordings together."""
-    from recommender.models.pretrain import Lessons
+    from recommender.models.lessons import Lessons
 
     parts = [*shards, *recordings]
     n_rendered, n_recorded = len(truth), [len(recording["mels"]) for recording in recordings]

@@ -14,6 +14,7 @@ from scipy import sparse
 
 from pipelines import console
 from pipelines.workspace import Workspace
+from recommender.audio.signatures import Signatures
 from recommender.data.progress import Progress, silent
 from recommender.data.table_stream import write_frames
 from recommender.data.tables import read_interactions, read_tracks
@@ -48,11 +49,14 @@ class Current:
     manifest : Manifest
     model : HybridModel
     hearing : Hearing
+    signatures : Signatures or None
+        In the rows of the model's catalog.
     """
 
     manifest: Manifest
     model: HybridModel
     hearing: Hearing
+    signatures: Signatures | None
 
 
 def load_current(workspace: Workspace) -> Current:
@@ -60,10 +64,11 @@ def load_current(workspace: Workspace) -> Current:
     bundle = load_bundle(current_bundle(workspace.bundles))
     hearing = Hearing(bundle)
     if not (workspace.folder / "store.sqlite").exists():
-        return Current(bundle.manifest, bundle.model, hearing)
+        return Current(bundle.manifest, bundle.model, hearing, bundle.signatures)
     with closing(Store.open(workspace.store_url)) as store:
         live = Live(bundle, store, hearing, workspace.uploads, refresh_s=np.inf)
-        return Current(bundle.manifest, live.peek().model, hearing)
+        now = live.peek()
+        return Current(bundle.manifest, now.model, hearing, now.signatures)
 
 
 def run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from typing import Any
 
@@ -9,8 +10,6 @@ from pipelines import console
 from pipelines.workspace import Workspace
 from recommender.errors import ConfigError, DataError
 from recommender.serving.settings import SETTINGS_VARIABLE, Settings
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def server_settings(workspace: Workspace, **choices: Any) -> Settings:
@@ -40,7 +39,7 @@ def run(workspace: Workspace, *, host: str, port: int, workers: int, **choices: 
     DataError
         If the workspace has no bundle.
     ConfigError
-        If the port is taken.
+        If the port is taken, or keys are required and there is none.
     """
     import socket
 
@@ -56,8 +55,39 @@ def run(workspace: Workspace, *, host: str, port: int, workers: int, **choices: 
             probe.bind((host, port))
         except OSError as error:
             raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}; give another --port") from error
-    os.environ[SETTINGS_VARIABLE] = server_settings(workspace, **choices).to_json()
-    if host not in LOOPBACK:
-        console.err.print(f"{host} can be reached from other machines, and this server asks nobody who they are")
+    choices["require_keys"] = choices.get("require_keys", False) or not _is_loopback(host)
+    settings = server_settings(workspace, **choices)
+    if settings.require_keys:
+        _check_keys(workspace, settings, host)
+    os.environ[SETTINGS_VARIABLE] = settings.to_json()
     console.out.print(f"Serving {workspace.folder}: open http://{host}:{port}/ (API: /docs); Ctrl-C ends it")
-    uvicorn.run("recommender.serving.app:app_from_environment", factory=True, host=host, port=port, workers=workers)
+    uvicorn.run(
+        "recommender.serving.app:app_from_environment",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies or None,
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _check_keys(workspace: Workspace, settings: Settings, host: str) -> None:
+    from contextlib import closing
+
+    from recommender.serving.keys import Keyring
+    from recommender.serving.store import Store
+
+    with closing(Store.open(settings.store_url)) as store:
+        if not Keyring(store).any_valid():
+            raise ConfigError(
+                f"a server on {host} asks for API keys and there is none; make one with: "
+                f"firstlisten keys {workspace.folder} create --name ME --scope read --scope listen"
+            )

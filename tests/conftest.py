@@ -28,6 +28,21 @@ def shared_dir() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def soundfont():
+    """FIRSTLISTEN_SOUNDFONT, else that of the system; without either, or without the player, tests are skipped."""
+    from recommender.errors import ConfigError
+    from recommender.synthetic.corpus.soundfont import find_soundfont, load_soundfont
+
+    named = os.environ.get("FIRSTLISTEN_SOUNDFONT")
+    try:
+        path = find_soundfont(Path(named) if named else None)
+        load_soundfont(path)
+    except ConfigError as error:
+        pytest.skip(str(error))
+    return path
+
+
 @pytest.fixture
 def tiny_catalog() -> Catalog:
     """Five tracks by three artists; the last has no plays in tiny_world."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -85,6 +87,23 @@ class Catalog:
         table = self.table.iloc[rows].reset_index(drop=True)
         return Catalog(Vocabulary("track", tuple(self.tracks.ids_of(rows))), table)
 
+    @cached_property
+    def artists(self) -> npt.NDArray[np.int32]:
+        """What `artist_codes` returns, kept."""
+        return self.artist_codes()
+
+    @cached_property
+    def release_ranks(self) -> npt.NDArray[np.int64]:
+        """The rank of each track's release, shape (n_tracks,): later ones are higher, unknown ones 0."""
+        released = self.table["released"].to_numpy(dtype=object).astype(str)
+        ranks = np.unique(np.append(released, ""), return_inverse=True)[1]
+        return np.asarray(ranks[:-1], dtype=np.int64)
+
+    @cached_property
+    def columns(self) -> dict[str, list[Any]]:
+        """The table's columns as lists, for looking up a few rows often."""
+        return {name: self.table[name].tolist() for name in self.table.columns}
+
     def artist_codes(self) -> npt.NDArray[np.int32]:
         """Return one code an artist, shape (n_tracks,), int32, from 0.
 
@@ -107,6 +126,6 @@ class Catalog:
 
     def label(self, row: int) -> str:
         """Return ``Artist - Title``, or what is known of it."""
-        artist, title = str(self.table["artist"].iloc[row]), str(self.table["title"].iloc[row])
+        artist, title = self.columns["artist"][row], self.columns["title"][row]
         title = title or self.tracks.ids[row]
         return f"{artist} - {title}" if artist and artist != title else title

@@ -60,7 +60,7 @@ def plot_audit(
     path : Path
         A .png or .svg, written whole or not at all.
     """
-    figure, axes = new_figure(3, width=5.4, height=5.2, share_y=False)
+    figure, axes = new_figure(2 if retrieval is None else 3, width=5.4, height=5.2, share_y=False)
     best = [[one for one in separations if one.label == label][:3] for label in _labels(separations)]
     rows = [one for each in best for one in each]
     colours = [SUBJECT_COLOUR if one.is_found else LIMIT_COLOUR for one in rows]
@@ -92,7 +92,7 @@ def plot_audit(
         axes[2].barh(names, means, xerr=np.array(ends).T, color=OTHER_COLOUR, height=0.6, error_kw={"capsize": 2.5})
         axes[2].invert_yaxis()
         axes[2].set_xlabel("NDCG@10, 95 % intervals over users")
-    _finish(axes[2], "what finds new tracks")
+        _finish(axes[2], "what finds new tracks")
     save_figure(figure, path)
 
 

@@ -227,22 +227,15 @@ def _metric_label(metric: str) -> str:
 
 def new_figure(panels: int, *, width: float, height: float, share_y: bool) -> tuple[Any, Any]:
     """Return a figure and its first `panels` axes, up to three in a row; `width` and `height` are a panel's inches."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     columns = min(panels, 3)
     rows = -(-panels // columns)
-    figure, axes = plt.subplots(
-        rows,
-        columns,
-        figsize=(1.0 + width * columns, height * rows),
-        squeeze=False,
-        sharey=share_y,
-        layout=ConstrainedLayoutEngine(rect=(0, 0.03, 1, 0.97)),
+    figure = Figure(
+        figsize=(1.0 + width * columns, height * rows), layout=ConstrainedLayoutEngine(rect=(0, 0.03, 1, 0.97))
     )
+    axes = figure.subplots(rows, columns, squeeze=False, sharey=share_y)
     for axis in axes.ravel():
         axis.spines[["top", "right"]].set_visible(False)
     for unused in axes.ravel()[panels:]:
@@ -251,11 +244,6 @@ def new_figure(panels: int, *, width: float, height: float, share_y: bool) -> tu
 
 
 def save_figure(figure: Any, path: Path) -> None:
-    """Write a figure, whole or not at all, and close it."""
-    import matplotlib.pyplot as plt
-
-    try:
-        with atomic_path(path) as part:
-            figure.savefig(part, dpi=DPI)
-    finally:
-        plt.close(figure)
+    """Write a figure, whole or not at all."""
+    with atomic_path(path) as part:
+        figure.savefig(part, dpi=DPI)

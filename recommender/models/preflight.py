@@ -1,8 +1,7 @@
 """Before a long training: whether this network, with this loss and this rate, can learn anything from these clips.
 
 One batch is learnt by heart on purpose. A network that cannot even do that is broken, and what was measured on the way
-tells where: Karpathy's "A recipe for training neural networks" (2019) as a program. The learning rate is swept as in
-Smith, "Cyclical learning rates for training neural networks", WACV 2017.
+tells where: Karpathy's "A recipe for training neural networks" (2019) as a program.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ import torch
 from scipy import sparse
 from torch import Tensor, nn
 
-from recommender.audio.augment import augment
 from recommender.data.progress import Progress, silent
 from recommender.models.cnn import SpectrogramCNN
 from recommender.models.cnn_config import TrainCnnConfig
 from recommender.models.crops import ClipTable, decibels
-from recommender.models.objectives import Targets, alignment_loss, nt_xent, sibling_mrr
+from recommender.models.objectives import Targets, alignment_loss, sibling_mrr
+from recommender.models.rate_sweep import BATCH_TRACKS, SWEEP_STEPS, RateSweep, losses_of, sweep_rates
 from recommender.models.reproducible import choose_device, reproducible
 
 if TYPE_CHECKING:
@@ -34,12 +33,8 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
-BATCH_TRACKS = 16
 STEPS = 120
 FIRST_STEPS = 10
-SWEEP_STEPS = 50
-SMOOTH, LAG_STEPS = 0.85, 6
-SWEEP = (1e-6, 1.0)
 LEARNT = 0.1
 """Share of the loss of chance below which a batch counts as learnt by heart."""
 
@@ -94,28 +89,6 @@ class Overfit:
     n_weights: int
     n_frozen: int
     silent_layers: tuple[str, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class RateSweep:
-    """The loss while the learning rate rises.
-
-    Parameters
-    ----------
-    rates, losses, smoothed : ndarray, shape (n_steps,), float64
-        Losses on batches that change, less what the untouched network makes of each. Ends early at a NaN.
-    recommended : float
-        Where the loss begins to fall fastest (smoothing shows it late), and at most a tenth of the rate at which it is
-        lowest; NaN where it never falls.
-    too_high : float
-        From where on the loss comes back to half of what was gained; infinite where it does not.
-    """
-
-    rates: Floats
-    losses: Floats
-    smoothed: Floats
-    recommended: float
-    too_high: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,20 +172,9 @@ def try_network(
         crops = torch.cat([first, second]).to(device)
         overfit = _learn_by_heart(both, crops, tracks.to(device), goals, config, lambda n: progress(n, total))
         progress(STEPS, total)
-        sweep = _sweep(swept, table, goals, config, generator, lambda n: progress(STEPS + n, total))
+        sweep = sweep_rates(swept, table, goals, config, generator, lambda n: progress(STEPS + n, total))
         progress(total, total)
     return NetworkReport(overfit, sweep, siblings, plays)
-
-
-def _losses(network: nn.ModuleDict, crops: Tensor, tracks: Tensor, goals: Targets, config: TrainCnnConfig) -> Tensor:
-    """Return the training's loss, its contrastive and its aligning part, shape (3,)."""
-    vectors = network["hearing"](crops)
-    contrast = nt_xent(vectors[: len(tracks)], vectors[len(tracks) :], config.temperature)
-    both, objective = tracks.repeat(2), config.objective
-    aligned = alignment_loss(network["head"](vectors), both, goals, objective, config.alignment_temperature)
-    return torch.stack(
-        [config.contrastive_weight * contrast + config.alignment_weight * aligned, contrast.detach(), aligned.detach()]
-    )
 
 
 def _choose_batch(table: ClipTable, goals: Targets, config: TrainCnnConfig, generator: torch.Generator) -> Tensor:
@@ -249,7 +211,7 @@ def _learn_by_heart(
         weight_decay=config.weight_decay,
     )
     for step in range(STEPS):
-        losses = _losses(network, crops, tracks, goals, config)
+        losses = losses_of(network, crops, tracks, goals, config)
         history.append(losses.detach().cpu().double().numpy())
         if not np.isfinite(history[-1]).all():
             break
@@ -272,7 +234,7 @@ def _learn_by_heart(
         vectors = network["hearing"](crops)
     with torch.no_grad():
         silence = torch.full_like(crops, float(crops.mean()))
-        without = float(_losses(network, silence, tracks, goals, config)[1])
+        without = float(losses_of(network, silence, tracks, goals, config)[1])
     curve = np.array(history)
     shape = (len(gradients), len(layers))
     n_weights = sum(each.numel() for each in named.values())
@@ -298,63 +260,6 @@ def _learn_by_heart(
 def _left(history: list[Floats], floor: float) -> float:
     """Return the share of the first aligning loss, above its floor, that is left."""
     return float((history[-1][2] - floor) / max(history[0][2] - floor, 1e-9))
-
-
-def _sweep(
-    network: nn.ModuleDict,
-    table: ClipTable,
-    goals: Targets,
-    config: TrainCnnConfig,
-    generator: torch.Generator,
-    report: Callable[[int], None],
-) -> RateSweep:
-    network.train()
-    device = next(network.parameters()).device
-    trainable = [each for each in network.parameters() if each.requires_grad] or [nn.Parameter(torch.zeros(1))]
-    optimizer = torch.optim.AdamW(trainable, SWEEP[0], weight_decay=config.weight_decay)
-    rows = torch.nonzero(table.n_clips)[:, 0]
-    before = copy.deepcopy(network)
-    rates, losses, untouched = np.geomspace(*SWEEP, SWEEP_STEPS), [], []
-    for step, rate in enumerate(rates):
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        tracks = rows[torch.randperm(len(rows), generator=generator)[: min(BATCH_TRACKS, config.batch_tracks)]]
-        crops = torch.cat([table.random_crops(tracks, config.crop_frames, generator) for _ in range(2)])
-        crops = augment(crops, config.augment, config.cnn.mel, generator).to(device)
-        loss = _losses(network, crops, tracks.to(device), goals, config)[0]
-        if not math.isfinite(float(loss.detach())):
-            break
-        losses.append(float(loss.detach()))
-        with torch.no_grad():
-            untouched.append(float(_losses(before, crops, tracks.to(device), goals, config)[0]))
-        optimizer.zero_grad()
-        if loss.requires_grad:
-            loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        report(step + 1)
-    # One batch is harder than another: what counts is how much better than the untouched network this one does.
-    easier = np.array(losses) - np.array(untouched) + float(np.mean(untouched or [0.0]))
-    return read_sweep(rates[: len(losses)], easier)
-
-
-def read_sweep(rates: Floats, losses: Floats) -> RateSweep:
-    """Find the recommended rate, and the one that is too high, in the losses of a sweep."""
-    kept, weight, smoothed = 0.0, 0.0, np.empty(len(losses))
-    for step, loss in enumerate(losses):
-        kept, weight = SMOOTH * kept + (1 - SMOOTH) * loss, SMOOTH * weight + 1 - SMOOTH
-        smoothed[step] = kept / weight
-    if len(losses) < SWEEP_STEPS // 4:
-        return RateSweep(rates, losses, smoothed, math.nan, float(rates[-1]) if len(rates) else SWEEP[0])
-    quiet = losses[: SWEEP_STEPS // 4]
-    start, lowest = float(np.mean(quiet)), int(np.argmin(smoothed))
-    gained = start - float(smoothed[lowest])
-    if gained < max(0.03 * abs(start), 2 * float(np.std(quiet))):
-        return RateSweep(rates, losses, smoothed, math.nan, math.inf)
-    back = np.flatnonzero(smoothed[lowest:] > smoothed[lowest] + 0.5 * gained)
-    too_high = float(rates[lowest + back[0]]) if len(back) else math.inf
-    fall = smoothed[LAG_STEPS:] - smoothed[:-LAG_STEPS]
-    steepest = int(np.argmin(fall[LAG_STEPS:]))
-    return RateSweep(rates, losses, smoothed, float(min(rates[steepest], rates[lowest] / 10)), too_high)
 
 
 @torch.no_grad()

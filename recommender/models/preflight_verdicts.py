@@ -8,7 +8,8 @@ import numpy as np
 
 from recommender.data.checks import Check, Verdict, named
 from recommender.models.cnn_config import TrainCnnConfig
-from recommender.models.preflight import FIRST_STEPS, LEARNT, Alikeness, NetworkReport, Overfit, RateSweep
+from recommender.models.preflight import FIRST_STEPS, LEARNT, Alikeness, NetworkReport, Overfit
+from recommender.models.rate_sweep import RateSweep
 
 NO_MOVE, WILD_MOVE = 1e-5, 0.3
 """Least and most that a step should change a layer, as a share of its weights."""

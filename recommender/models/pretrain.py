@@ -9,13 +9,10 @@ within a track or comes from a codec. Artists that the convolutions did not lear
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from scipy.linalg import eigh
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -27,46 +24,11 @@ from recommender.models.checkpoint import TrainingState, load_checkpoint, save_c
 from recommender.models.cnn import CUT, SpectrogramCNN
 from recommender.models.cnn_config import PretrainConfig, TrainCnnConfig
 from recommender.models.crops import decibels
+from recommender.models.discriminants import place_by_discriminants
+from recommender.models.lessons import Codes, Lessons
 from recommender.models.objectives import mean_reciprocal_rank
 from recommender.models.reproducible import choose_device, reproducible
 from recommender.models.trained_cnn import TrainedCnn, version_of
-
-Floats = npt.NDArray[np.float64]
-Codes = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class Lessons:
-    """Clips to learn from, those of a track next to each other.
-
-    Parameters
-    ----------
-    mels, changed : ndarray, shape (n_clips, n_mels, n_frames), uint8
-        Stored levels of each clip, and of the same clip through a codec.
-    tracks : ndarray, shape (n_clips,), int64
-    artists : ndarray, shape (n_clips,), int64
-        -1 where nothing is to be learned from the artist.
-    truth : ndarray, shape (n_clips, n_labels + n_measures), float32
-        First what a clip has (1) or has not (0), then measures of about unit size; NaN where unknown.
-    n_labels : int
-
-    Raises
-    ------
-    DataError
-        If the lengths differ.
-    """
-
-    mels: npt.NDArray[np.uint8]
-    changed: npt.NDArray[np.uint8]
-    tracks: Codes
-    artists: Codes
-    truth: npt.NDArray[np.float32]
-    n_labels: int
-
-    def __post_init__(self) -> None:
-        lengths = {len(self.mels), len(self.changed), len(self.tracks), len(self.artists), len(self.truth)}
-        if len(lengths) != 1 or self.mels.shape != self.changed.shape:
-            raise DataError(f"lessons of {len(self.mels)} clips have parts of {sorted(lengths)}, expected one length")
 
 
 def pretrain(
@@ -106,7 +68,8 @@ def pretrain(
             part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
         state = TrainingState(network, optimizer, generator, weights_of(network), 0, [])
-        run = digest_of(lessons.mels, lessons.tracks, lessons.artists, np.array([repr(config)], dtype=object))
+        parts = (lessons.mels, lessons.changed, lessons.tracks, lessons.artists, lessons.truth)
+        run = digest_of(*parts, np.array([repr(config)], dtype=object))
         if checkpoint is not None and checkpoint.exists():
             load_checkpoint(checkpoint, run, state)
         for epoch in range(state.epoch + 1, config.epochs + 1):
@@ -168,7 +131,7 @@ class _School:
     """Who is in a batch."""
 
     def __init__(self, lessons: Lessons, config: PretrainConfig, rng: np.random.Generator) -> None:
-        self.config, self.tracks = config, lessons.tracks
+        self.config = config
         n_tracks = int(lessons.tracks.max()) + 1
         self.clips_of = np.split(np.arange(len(lessons.tracks)), np.flatnonzero(np.diff(lessons.tracks)) + 1)
         first = np.array([clips[0] for clips in self.clips_of])
@@ -317,104 +280,3 @@ def _set_learning_rate(optimizer: torch.optim.Optimizer, config: PretrainConfig,
     cosine = 0.5 * (1 + math.cos(math.pi * done / total))
     for group in optimizer.param_groups:
         group["lr"] = config.learning_rate * min(1.0, (done + 1) / min(100, total / 10)) * cosine
-
-
-def place_by_discriminants(
-    hearing: SpectrogramCNN,
-    lessons: Lessons,
-    unheard: npt.NDArray[np.bool_],
-    config: PretrainConfig,
-    device: torch.device,
-) -> None:
-    """Solve for the last layer of a network, which is changed in place: what a codec changes is shrunk most.
-
-    Parameters
-    ----------
-    hearing : SpectrogramCNN
-    lessons : Lessons
-    unheard : ndarray, shape (n_clips,), bool
-        Rendered clips of artists that the convolutions did not learn from: of those that they did, they know too much.
-        All recordings count too.
-    config : PretrainConfig
-    device : torch.device
-    """
-    hearing.eval().to(device)
-    recorded = lessons.artists < 0
-    used = recorded | unheard
-    pooled = _pooled(hearing, lessons.mels[used], device)
-    changed = _pooled(hearing, lessons.changed[used], device)
-    is_coded = (lessons.mels[used] != lessons.changed[used]).any(axis=(1, 2))
-    tracks, artists, recorded = lessons.tracks[used], lessons.artists[used], recorded[used]
-    mean, spread = pooled[recorded].mean(axis=0), pooled[recorded].std(axis=0) + 1e-6
-    weight = np.ones(pooled.shape[1])
-    weight[3 * config.cnn.events :] = config.statistics_weight
-    clean, coded = (np.clip((values - mean) / spread, -CUT, CUT) * weight for values in (pooled, changed))
-    groups, nuisances = [], []
-    for kind in (recorded, ~recorded):
-        values = np.concatenate([clean[kind], coded[kind]])
-        groups.append((values, np.tile(tracks[kind], 2)))
-        if kind is not recorded:
-            groups.append((values, np.tile(artists[kind], 2)))
-        nuisances.append((coded - clean)[kind & is_coded])
-    directions = discriminants(groups, nuisances, config.cnn.dim, config.codec_weight, config.shrinkage)
-    standardised = hearing.embed[0]
-    solved = {
-        "0.running_mean": mean,
-        "0.running_var": np.maximum(spread**2 - float(standardised.eps), 1e-12),  # type: ignore[arg-type]
-        "1.weight": (directions * weight[:, None]).T.copy(),
-        "1.bias": np.zeros(config.cnn.dim),
-    }
-    weights = {name: torch.from_numpy(value.astype(np.float32)) for name, value in solved.items()}
-    hearing.embed.load_state_dict(weights | {"0.num_batches_tracked": torch.tensor(0)})
-
-
-def discriminants(
-    groups: list[tuple[Floats, Codes]], nuisances: list[Floats], dim: int, nuisance_weight: float, shrinkage: float
-) -> Floats:
-    """Return the directions in which classes differ most for how much their members do.
-
-    Parameters
-    ----------
-    groups : list of (values (n, n_values), classes (n,))
-        Their scatter is added up; classes of different groups have nothing to do with each other.
-    nuisances : list of ndarray, shape (n, n_values)
-        Changes that say nothing; they count as scatter within classes, `nuisance_weight` times.
-    dim : int
-    nuisance_weight : float
-    shrinkage : float in [0, 1]
-        How far the scatter within classes is drawn towards a multiple of the identity.
-
-    Returns
-    -------
-    ndarray, shape (n_values, dim), float64
-        Best first, each as long as `sqrt(v / (1 + v))` for its ratio v of the scatter between classes to that within.
-
-    Notes
-    -----
-    Fisher's linear discriminants with shrinkage; `nuisances` are nuisance attributes as in Solomonoff, Campbell &
-    Boardman, "Advances in channel compensation for SVM speaker recognition", ICASSP 2005, weighed instead of projected.
-    """
-    size = groups[0][0].shape[1]
-    within, between = np.zeros((size, size)), np.zeros((size, size))
-    for values, classes in groups:
-        _, members, counts = np.unique(classes, return_inverse=True, return_counts=True)
-        means = np.zeros((len(counts), size))
-        np.add.at(means, members, values)
-        means /= counts[:, None]
-        rest = values - means[members]
-        within += rest.T @ rest / len(values)
-        between += np.cov(means.T)
-    for changes in nuisances:
-        if len(changes):
-            within += nuisance_weight * (changes.T @ changes) / len(changes)
-    within = (1 - shrinkage) * within + shrinkage * np.trace(within) / size * np.eye(size)
-    ratios, directions = eigh(between, within, subset_by_index=(max(0, size - dim), size - 1))
-    share: Floats = np.sqrt(np.maximum(ratios, 0) / (1 + np.maximum(ratios, 0)))
-    best_first: Floats = (directions * share)[:, ::-1]
-    return best_first
-
-
-@torch.no_grad()
-def _pooled(hearing: SpectrogramCNN, mels: npt.NDArray[np.uint8], device: torch.device) -> Floats:
-    batches = (mels[start : start + 64] for start in range(0, len(mels), 64))
-    return np.concatenate([hearing.pool(decibels(torch.from_numpy(some)).to(device)).cpu().numpy() for some in batches])

@@ -16,7 +16,8 @@ tracks turned out to have lie around their predictions as widely as the prior sa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +62,21 @@ class Uncertainty:
     n_users: int
     als_config: AlsConfig
     config: PosteriorConfig
+
+    @cached_property
+    def kinds(self) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.intp]]:
+        """The numbers of listeners that tracks have, ascending, and the place of each track among these."""
+        counts, place = np.unique(np.diff(self.by_track.indptr), return_inverse=True)
+        return counts, place
+
+    def grown(self, n_tracks: int) -> Uncertainty:
+        """Return this for a longer catalog, whose new tracks nobody has played."""
+        more = n_tracks - self.by_track.shape[0]
+        if not more:
+            return self
+        indptr = np.r_[self.by_track.indptr, np.full(more, self.by_track.indptr[-1])]
+        shape = (n_tracks, self.by_track.shape[1])
+        return replace(self, by_track=sparse.csr_matrix((self.by_track.data, self.by_track.indices, indptr), shape))
 
 
 def measure_uncertainty(
@@ -147,7 +163,7 @@ def rough_variances(uncertainty: Uncertainty, direction: npt.NDArray[np.floating
     -------
     ndarray, shape (n_tracks,), float64
     """
-    counts, place = np.unique(np.diff(uncertainty.by_track.indptr), return_inverse=True)
+    counts, place = uncertainty.kinds
     squares = (direction @ uncertainty.basis) ** 2
     sampled = counts[:, None] / max(uncertainty.n_users, 1) * uncertainty.spectrum
     found: Floats = uncertainty.noise * (squares / (_diagonals(uncertainty, counts) + sampled)).sum(axis=1)[place]

@@ -10,7 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from recommender.audio.signatures import Signatures
 from recommender.errors import ConfigError, DataError
+from recommender.playlists.energy import ARCS, Arc, energies, placing
+from recommender.playlists.flow import FlowScale, fit_scale, flow_of, transitions
 from recommender.playlists.order import order_tracks
 from recommender.ranking.filters import cap_artists
 from recommender.ranking.ranker import HybridModel, score_users
@@ -94,6 +97,8 @@ class Rules:
         Only what the user has not heard; never relaxed.
     ordered : bool
         Whether neighbours are to sound alike; else the seeds come first and then what fits best.
+    arc : {"none", "flat", "rising", "falling", "peak"}
+        How energy moves over the playlist; ``peak`` is a warm-up, a peak and a cool-down.
 
     Raises
     ------
@@ -108,6 +113,7 @@ class Rules:
     exclude: Rows = field(default_factory=lambda: np.empty(0, dtype=np.int32))
     unheard: bool = False
     ordered: bool = True
+    arc: Arc = "none"
 
     def __post_init__(self) -> None:
         if self.length is None and self.minutes is None:
@@ -118,6 +124,8 @@ class Rules:
                 raise ConfigError(f"playlist {name} is {value}, expected more than 0")
         if self.artist_spacing < 0:
             raise ConfigError(f"playlist artist_spacing is {self.artist_spacing}, expected 0 or more")
+        if self.arc not in ARCS:
+            raise ConfigError(f"playlist arc is {self.arc!r}, expected one of {', '.join(ARCS)}")
 
 
 def build_playlist(
@@ -129,6 +137,7 @@ def build_playlist(
     made_at: datetime,
     bundle_version: str,
     seed: int = 0,
+    signatures: Signatures | None = None,
 ) -> Playlist:
     """Build one playlist.
 
@@ -146,6 +155,8 @@ def build_playlist(
         Of the bundle that `model` is from.
     seed : int
         The same seed gives the same playlist; another one varies it.
+    signatures : Signatures, optional
+        In the rows of the catalog; without them the order goes by sound alone, and no arc can be followed.
 
     Returns
     -------
@@ -158,7 +169,8 @@ def build_playlist(
     """
     forced = _forced_rows(model, seeds)
     scores = _scores(model, seeds)
-    return _finish(model, scores, forced, seeds, rules, name, made_at, bundle_version, seed)
+    hints = _hints(model, signatures)
+    return _finish(model, hints, scores, forced, seeds, rules, name, made_at, bundle_version, seed)
 
 
 def build_playlists(
@@ -171,21 +183,36 @@ def build_playlists(
     made_at: datetime,
     bundle_version: str,
     seed: int = 0,
+    signatures: Signatures | None = None,
 ) -> Iterator[Playlist]:
     """Build one playlist for each user (b, n_tracks), in blocks of users; `names` are the playlists'.
 
     User i's playlist is the one that `build_playlist` gives with these plays and seed ``seed + i``.
     """
+    hints = _hints(model, signatures)
     size = max(1, BLOCK_BYTES // (4 * max(1, len(model.catalog))))
     for start in range(0, plays.shape[0], size):
         for place, scores in enumerate(score_users(model, plays[start : start + size]), start):
             seeds = Seeds(plays=plays[place], heard=heard[place])
             none = np.empty(0, dtype=np.int32)
-            yield _finish(model, scores, none, seeds, rules, names[place], made_at, bundle_version, seed + place)
+            yield _finish(model, hints, scores, none, seeds, rules, names[place], made_at, bundle_version, seed + place)
+
+
+@dataclass(frozen=True, eq=False)
+class _Hints:
+    """What tracks are ordered by: the model's sound, their signatures, and what is ordinary in the library."""
+
+    signatures: Signatures | None
+    scale: FlowScale
+
+
+def _hints(model: HybridModel, signatures: Signatures | None) -> _Hints:
+    return _Hints(signatures, fit_scale(model.sound, signatures, len(model.catalog)))
 
 
 def _finish(
     model: HybridModel,
+    hints: _Hints,
     scores: Float32s,
     forced: Rows,
     seeds: Seeds,
@@ -205,15 +232,26 @@ def _finish(
     ranked = np.r_[forced, ranked[~np.isin(ranked, forced)]]
     ranked = ranked[allowed[ranked]]
     chosen, relaxed = _choose(model, ranked, forced, seeds.recent_rows, rules)
-    vectors, has_vector = model.sound_vectors[chosen], model.has_vector[chosen]
     codes = model.artist_codes[chosen]
     order = np.arange(len(chosen))
     if rules.ordered:
-        order = order_tracks(vectors, has_vector, codes, rules.artist_spacing)
+        step, places = _costs(model, hints, chosen, rules.arc)
+        order = order_tracks(step, codes, rules.artist_spacing, placing=places)
+        if rules.arc != "none" and places is None and len(chosen):
+            relaxed.append(f"arc: no track has a signature, so energy does not follow {rules.arc!r}")
     if rules.ordered and _too_close(codes[order], rules.artist_spacing):
         relaxed.append(f"artist_spacing: not always {rules.artist_spacing} tracks between two of one artist")
     ids = tuple(model.catalog.tracks.ids_of(chosen[order]))
     return Playlist(name, ids, made_at, bundle_version, seed, tuple(relaxed))
+
+
+def _costs(model: HybridModel, hints: _Hints, rows: Rows, arc: Arc) -> tuple[Floats, Floats | None]:
+    """Return what transitions and places cost; where nothing is known of any two, the order is to be kept."""
+    step = transitions(flow_of(model.sound, hints.signatures, rows), hints.scale)
+    if not step.any():
+        step = np.abs(np.subtract.outer(np.arange(len(rows)), np.arange(len(rows)))) / max(1, len(rows))
+    places = None if hints.signatures is None else placing(energies(hints.signatures, rows), arc)
+    return step, places
 
 
 def _choose(model: HybridModel, ranked: Rows, forced: Rows, recent: Rows, rules: Rules) -> tuple[Rows, list[str]]:

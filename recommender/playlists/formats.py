@@ -1,22 +1,42 @@
-"""Playlists as files that players open: M3U8, XSPF, JSPF, and names that every file system accepts."""
+"""Playlists as files that players open, M3U8, XSPF and JSPF, and names that every file system accepts."""
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import unicodedata
-import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Literal
 
 from recommender.data.catalog import Catalog
 from recommender.data.storage import atomic_path
+from recommender.errors import ConfigError, DataError
 from recommender.playlists.builder import Playlist
+from recommender.playlists.entries import Entry, entries_of
+from recommender.playlists.m3u import fits_m3u, m3u_bytes, read_m3u
+from recommender.playlists.xspf import jspf_bytes, read_jspf, read_xspf, xspf_bytes
+
+Ending = Literal[".m3u8", ".m3u", ".xspf", ".jspf"]
+MEDIA_TYPES: dict[Ending, str] = {
+    ".m3u8": "audio/x-mpegurl",
+    ".m3u": "audio/x-mpegurl",
+    ".xspf": "application/xspf+xml",
+    ".jspf": "application/jspf+json",
+}
+"""Every format by its ending. What an ``.m3u`` holds is UTF-8 too: players that know the ending alone read it so."""
+
+_WRITERS: dict[Ending, Callable[[Playlist, Iterable[Entry], Path | None], bytes]] = {
+    ".m3u8": m3u_bytes,
+    ".m3u": m3u_bytes,
+    ".xspf": xspf_bytes,
+    ".jspf": jspf_bytes,
+}
+_READERS: dict[Ending, Callable[[bytes, Path], tuple[str, list[Entry]]]] = {
+    ".m3u8": read_m3u,
+    ".m3u": read_m3u,
+    ".xspf": read_xspf,
+    ".jspf": read_jspf,
+}
 
 MAX_NAME_BYTES = 120
 """Longest file name without its ending; file systems allow 255 bytes."""
@@ -26,108 +46,100 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])(\.|$)", re.IGNOR
 _JOINERS = "\u200c\u200d"
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One track of a playlist as a player needs it.
+def playlist_format(name: str | Path) -> Ending:
+    """Return the format that a file's name ends with, whatever its case.
+
+    Raises
+    ------
+    ConfigError
+        If it is none of `MEDIA_TYPES`.
+    """
+    suffix = Path(name).suffix.lower()
+    for ending in MEDIA_TYPES:
+        if suffix == ending:
+            return ending
+    raise ConfigError(f"{name}: a playlist is written as {', '.join(MEDIA_TYPES)}, not {suffix or 'without an ending'}")
+
+
+def playlist_bytes(ending: Ending, playlist: Playlist, entries: Iterable[Entry], folder: Path | None = None) -> bytes:
+    """Return what a playlist's file holds, for example to be downloaded.
 
     Parameters
     ----------
-    location : str
-        An address; empty where there is no file.
-    title, artist, album : str
-    duration_s : float or None
+    ending : str
+        One of `MEDIA_TYPES`; see `playlist_format`.
+    playlist : Playlist
+    entries : iterable of Entry
+        Its tracks, in order.
+    folder : Path or None
+        The folder that paths in it are relative to; None makes them absolute.
     """
-
-    location: str
-    title: str
-    artist: str
-    album: str
-    duration_s: float | None
+    return _WRITERS[ending](playlist, entries, folder)
 
 
-def m3u8_text(name: str, entries: Sequence[Entry]) -> str:
-    """Return a playlist as extended M3U; a track without a file is named in a comment, which players skip."""
-    lines = ["#EXTM3U", f"#PLAYLIST:{_one_line(name)}"]
-    for entry in entries:
-        label = _one_line(f"{entry.artist} - {entry.title}" if entry.artist else entry.title)
-        seconds = -1 if entry.duration_s is None else round(entry.duration_s)
-        lines += [f"#EXTINF:{seconds},{label}", entry.location] if entry.location else [f"# no file: {label}"]
-    return "\n".join(lines) + "\n"
-
-
-def xspf_text(name: str, entries: Sequence[Entry]) -> str:
-    """Return a playlist as XSPF, version 1 (https://xspf.org/spec)."""
-    root = ET.Element("playlist", version="1", xmlns="http://xspf.org/ns/0/")
-    ET.SubElement(root, "title").text = _xml_text(name)
-    tracks = ET.SubElement(root, "trackList")
-    for entry in entries:
-        track = ET.SubElement(tracks, "track")
-        for tag, value in _members(entry).items():
-            ET.SubElement(track, tag).text = _xml_text(str(value))
-    ET.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
-
-
-def jspf_text(name: str, entries: Sequence[Entry]) -> str:
-    """Return a playlist as JSPF (https://xspf.org/jspf): XSPF's members in JSON."""
-    tracks: list[dict[str, Any]] = []
-    for entry in entries:
-        members = _members(entry)
-        tracks.append(members | {"location": [members["location"]]} if "location" in members else members)
-    return json.dumps({"playlist": {"title": name, "track": tracks}}, ensure_ascii=False, indent=1) + "\n"
-
-
-FORMATS: dict[str, tuple[str, Callable[[str, Sequence[Entry]], str]]] = {
-    "m3u8": ("application/vnd.apple.mpegurl", m3u8_text),
-    "xspf": ("application/xspf+xml", xspf_text),
-    "jspf": ("application/jspf+json", jspf_text),
-}
-"""The media type of each ending, and what writes it."""
-
-
-def write_m3u8(path: Path, playlist: Playlist, catalog: Catalog, music_root: Path, *, absolute: bool = False) -> int:
-    """Write a playlist as extended M3U in UTF-8, whole or not at all.
+def write_playlist(
+    path: Path, playlist: Playlist, catalog: Catalog, music_root: Path, absolute: bool | None = None
+) -> int:
+    """Write a playlist in the format of the path's ending, whole or not at all; a file of that name is replaced.
 
     Parameters
     ----------
     path : Path
-        The ``.m3u8`` file.
     playlist : Playlist
     catalog : Catalog
         Holds every track of the playlist; its paths are relative to `music_root`, or absolute.
     music_root : Path
-    absolute : bool
-        Absolute paths; else they are relative to the folder of `path`, with ``/`` between their parts.
+    absolute : bool or None
+        Absolute paths, or paths relative to the folder of `path`; None for those that more players read: relative in an
+        M3U, absolute in XSPF and JSPF (GNOME's parser encodes relative URIs once more).
 
     Returns
     -------
     int
-        Tracks that have a file. The others are named in a comment, which players skip.
+        Tracks that have a file which the format can name.
 
     Raises
     ------
+    ConfigError
+        If there is no format of that ending.
     UnknownIdError
         If a track is not in the catalog.
-
-    Notes
-    -----
-    ``#EXTINF`` has the duration rounded to seconds, -1 where it is unknown, then ``Artist - Title``.
     """
-    lines = ["#EXTM3U", f"#PLAYLIST:{_one_line(playlist.name)}"]
-    written = 0
-    for row in catalog.tracks.rows(playlist.track_ids, unknown="raise"):
-        label = _one_line(catalog.label(int(row)))
-        location = str(catalog.table["path"].iloc[row])
-        if not location or _one_line(location) != location:
-            lines.append(f"# no file: {label}")
-            continue
-        duration_s = float(catalog.table["duration_s"].iloc[row])
-        lines.append(f"#EXTINF:{round(duration_s) if np.isfinite(duration_s) else -1},{label}")
-        lines.append(_place(music_root / location, path.parent, absolute))
-        written += 1
+    ending = playlist_format(path)
+    entries = list(entries_of(playlist, catalog, music_root))
+    is_m3u = ending in (".m3u8", ".m3u")
+    content = _WRITERS[ending](
+        playlist, entries, None if (absolute is None and not is_m3u) or absolute else path.parent
+    )
     with atomic_path(path) as part:
-        part.write_bytes(("\n".join(lines) + "\n").encode("utf-8", errors="surrogateescape"))
-    return written
+        part.write_bytes(content)
+    return sum(fits_m3u(entry) if is_m3u else entry.file is not None for entry in entries)
+
+
+def read_playlist(path: Path) -> tuple[str, list[Entry]]:
+    """Read a playlist's file, of this program or of any other.
+
+    Returns
+    -------
+    name : str
+        ``""`` where the file has none.
+    entries : list of Entry
+        In order; the paths of files are absolute.
+
+    Raises
+    ------
+    ConfigError
+        If there is no format of that ending.
+    DataError
+        If the file cannot be read; it is named.
+    """
+    read = _READERS[playlist_format(path)]
+    try:
+        return read(path.read_bytes(), path.parent)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
 
 
 def file_name_of(name: str) -> str:
@@ -174,32 +186,3 @@ def file_names_of(names: Iterable[str]) -> list[str]:
         taken.add(candidate.casefold())
         made.append(candidate)
     return made
-
-
-def _place(target: Path, folder: Path, absolute: bool) -> str:
-    target = Path(os.path.abspath(target))
-    if absolute:
-        return str(target)
-    relative = Path(os.path.relpath(target, os.path.abspath(folder))).as_posix()
-    return f"./{relative}" if relative.startswith("#") else relative
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split()) if any(sign in text for sign in "\r\n\v\f\x1c\x1d\x1e\x85\u2028\u2029") else text
-
-
-def _members(entry: Entry) -> dict[str, Any]:
-    """Return what is known of a track, in the order of the XSPF schema."""
-    values = {
-        "location": entry.location,
-        "title": entry.title,
-        "creator": entry.artist,
-        "album": entry.album,
-        "duration": None if entry.duration_s is None else round(1000 * entry.duration_s),
-    }
-    return {name: value for name, value in values.items() if value not in ("", None)}
-
-
-def _xml_text(text: str) -> str:
-    """Return text without the signs that XML 1.0 cannot hold."""
-    return re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "", text)

@@ -1,120 +1,140 @@
-"""The order of a playlist: short steps between neighbours in sound, artists apart."""
+"""The order of a playlist: easy transitions, artists apart, and an arc where one is wanted."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-
-ARTIST_PENALTY = 4.0
-"""What two tracks of one artist cost that stand too close; the distance of two tracks is at most 2."""
-
-UNKNOWN_DISTANCE = 1.0
-"""Distance to a track whose sound is not known: that of two unrelated ones."""
+from recommender.playlists.moves import (
+    ARTIST_PENALTY,
+    Floats,
+    Order,
+    OrderCosts,
+    cost_of,
+    move_gains,
+    moved,
+    reversal_gains,
+    reversed_at,
+)
 
 MAX_MOVES = 400
-TRIED = 12
+WORK = 4e7
+"""Bounds the time that a long list takes: so many pairs are weighed at most from one start."""
+
+KICKS = 3
+BLOCK = 3
+TRIED = 8
 TOLERANCE = 1e-9
 
 
 def order_tracks(
-    vectors: npt.NDArray[np.float32],
-    has_vector: npt.NDArray[np.bool_],
+    step: Floats,
     artist_codes: npt.NDArray[np.integer],
     spacing: int = 1,
     first: int | None = 0,
-) -> npt.NDArray[np.intp]:
-    """Order tracks so that steps are short and the same artist does not come again too soon.
+    placing: Floats | None = None,
+    seed: int = 0,
+    kicks: int = KICKS,
+) -> Order:
+    """Order tracks so that transitions are easy and the same artist does not come again too soon.
 
-    Greedy nearest neighbour, then 2-opt (Croes 1958) until nothing improves. Without any vectors, tracks keep their
-    order as far as the artists allow.
+    Greedy, then 2-opt (Croes 1958) and or-opt (Or 1976) until nothing improves, then so again from a few kicked orders
+    (iterated local search, Lourenco, Martin & Stutzle 2003). All reversals are weighed at once, and so are all moves of
+    up to `BLOCK` tracks.
 
     Parameters
     ----------
-    vectors : ndarray, shape (n, dim), float32
-        Unit vectors.
-    has_vector : ndarray, shape (n,), bool
+    step : ndarray, shape (n, n)
+        What it costs that the column's track follows the row's, see `recommender.playlists.flow.transitions`.
     artist_codes : ndarray, shape (n,), int
     spacing : int >= 0
         Tracks that should stand between two of one artist.
     first : int or None
-        The position that stays first; None leaves the start open, and the greedy walk starts at the first track.
+        The track that stays first; None leaves the start open.
+    placing : ndarray, shape (n, n), optional
+        What the row's track costs at the column's position, see `recommender.playlists.energy.placing`.
+    seed : int
+        Of the kicks.
+    kicks : int >= 0
+        How often it begins again; each time costs about a third of the first.
 
     Returns
     -------
     ndarray, shape (n,), intp
-        Positions in playing order.
+        Tracks in playing order.
     """
-    n = len(vectors)
-    if n <= 2:
-        return np.arange(n) if first in (None, 0) else np.array([first, 1 - first])[:n]
-    step = _distances(vectors, has_vector)
-    if not has_vector.any():
-        step = np.abs(np.arange(n)[:, None] - np.arange(n)[None, :]) / n
+    n, fixed = len(step), 0 if first is None else 1
     same = (artist_codes[:, None] == artist_codes[None, :]).astype(np.float64)
     np.fill_diagonal(same, 0)
-    order = _greedy(step, same, spacing, first if first is not None else 0)
-    return _improve(order, step, same, spacing, fixed=0 if first is None else 1)
+    costs = OrderCosts(np.asarray(step, dtype=np.float64), same, spacing, placing)
+    best = greedy(costs, first)
+    if n - fixed < 2:
+        return best
+    rng, best_cost = np.random.default_rng(seed), np.inf
+    for start in range(1 + kicks):
+        order = improve(best if start == 0 else _kicked(best, fixed, rng), costs, fixed)
+        cost = cost_of(order, costs)
+        if cost < best_cost - TOLERANCE:
+            best, best_cost = order, cost
+    return best
 
 
-def cost_of(order: npt.NDArray[np.intp], step: Floats, same: Floats, spacing: int) -> float:
-    """Sum the steps, and the penalty for each pair of one artist with fewer than `spacing` tracks between."""
-    cost = float(step[order[:-1], order[1:]].sum())
-    for apart in range(1, spacing + 1):
-        cost += ARTIST_PENALTY * float(same[order[:-apart], order[apart:]].sum())
-    return cost
+def greedy(costs: OrderCosts, first: int | None) -> Order:
+    """Begin with `first`, or with track 0, and go on with what costs least next."""
+    n = len(costs.step)
+    order, free = [first or 0][:n], np.ones(n, dtype=bool)
+    free[order] = False
+    for position in range(1, n):
+        cost = costs.step[order[-1]]
+        if costs.spacing:
+            cost = cost + ARTIST_PENALTY * costs.same[order[-costs.spacing :]].sum(axis=0)
+        if costs.placing is not None:
+            cost = cost + costs.placing[:, position]
+        order.append(int(np.where(free, cost, np.inf).argmin()))
+        free[order[-1]] = False
+    return np.array(order, dtype=np.intp)
 
 
-def _distances(vectors: npt.NDArray[np.float32], has_vector: npt.NDArray[np.bool_]) -> Floats:
-    step = 1 - np.asarray(vectors, dtype=np.float64) @ np.asarray(vectors, dtype=np.float64).T
-    both = has_vector[:, None] & has_vector[None, :]
-    return np.where(both, step, UNKNOWN_DISTANCE)
-
-
-def _greedy(step: Floats, same: Floats, spacing: int, first: int) -> npt.NDArray[np.intp]:
-    n = len(step)
-    order, free = [first], np.ones(n, dtype=bool)
-    free[first] = False
-    for _ in range(n - 1):
-        cost = step[order[-1]] + (ARTIST_PENALTY * same[order[-spacing:]].sum(axis=0) if spacing else 0.0)
-        following = int(np.where(free, cost, np.inf).argmin())
-        order.append(following)
-        free[following] = False
-    return np.array(order)
-
-
-def _improve(order: npt.NDArray[np.intp], step: Floats, same: Floats, spacing: int, fixed: int) -> npt.NDArray[np.intp]:
-    """Reverse the stretch that helps most, until none does; the first `fixed` tracks stay."""
-    n = len(order)
-    edge = np.zeros((n + 1, n + 1))  # row n stands for what comes before the first track and after the last: no cost
-    edge[:n, :n] = step + (ARTIST_PENALTY * same if spacing else 0.0)
-    best = cost_of(order, step, same, spacing)
-    for _ in range(MAX_MOVES):
-        padded = np.r_[n, order, n]
-        before, starts, stops, after = (
-            padded[fixed:n],
-            padded[fixed + 1 : n + 1],
-            padded[fixed + 1 : n + 1],
-            padded[fixed + 2 :],
-        )
-        gain = (
-            edge[before, starts][:, None]
-            + edge[stops, after][None, :]
-            - edge[before[:, None], stops[None, :]]
-            - edge[starts[:, None], after[None, :]]
-        )
-        gain[np.tril_indices(len(gain))] = -np.inf
-        for move in np.argsort(-gain, axis=None, kind="stable")[:TRIED]:
-            start, stop = divmod(int(move), len(gain))
-            if not gain[start, stop] > TOLERANCE:
-                return order
-            candidate = order.copy()
-            candidate[fixed + start : fixed + stop + 1] = candidate[fixed + start : fixed + stop + 1][::-1]
-            cost = cost_of(candidate, step, same, spacing)
-            if cost < best - TOLERANCE:
-                order, best = candidate, cost
-                break
-        else:
+def improve(order: Order, costs: OrderCosts, fixed: int) -> Order:
+    """Reverse the stretch, or move the block, that helps most, until none does; the `fixed` first tracks stay."""
+    for _ in range(min(MAX_MOVES, max(1, int(WORK / len(order) ** 2)))):
+        gains = reversal_gains(order, costs, fixed)
+        start, stop = divmod(int(gains.argmax()), len(order))
+        if gains[start, stop] > TOLERANCE:
+            order = reversed_at(order, start, stop)
+            continue
+        better = _move(order, costs, fixed)
+        if better is None:
             return order
+        order = better
     return order
+
+
+def _move(order: Order, costs: OrderCosts, fixed: int) -> Order | None:
+    """Return the order after the best move of a block, None if no move helps."""
+    kinds = [(length, flip) for length in range(1, BLOCK + 1) for flip in (False, True) if length > 1 or not flip]
+    kinds = [kind for kind in kinds if kind[0] < len(order) - fixed]
+    if not kinds:
+        return None
+    gains = np.stack([move_gains(order, costs, fixed, length, flip) for length, flip in kinds])
+    cost = cost_of(order, costs)
+    flat = gains.ravel()
+    tried = np.argpartition(-flat, min(TRIED, flat.size - 1))[:TRIED]
+    for place in tried[np.argsort(-flat[tried], kind="stable")]:
+        if not flat[place] > TOLERANCE:
+            return None
+        kind, start, gap = np.unravel_index(int(place), gains.shape)
+        length, flip = kinds[int(kind)]
+        candidate = moved(order, int(start), length, int(gap), flip)
+        if cost_of(candidate, costs) < cost - TOLERANCE:
+            return candidate
+    return None
+
+
+def _kicked(order: Order, fixed: int, rng: np.random.Generator) -> Order:
+    """Exchange two neighbouring stretches at random: a double bridge, which reversals cannot easily take back."""
+    n = len(order)
+    if n - fixed < 3:
+        return order
+    a, b, c = np.sort(rng.choice(np.arange(fixed, n + 1), 3, replace=False))
+    return np.concatenate([order[:a], order[b:c], order[a:b], order[c:]])

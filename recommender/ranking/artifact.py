@@ -21,6 +21,7 @@ from recommender.models.factors import Factors
 from recommender.models.neighbours import NeighboursConfig
 from recommender.ranking.learned import Learned
 from recommender.ranking.model import Blend, HybridModel, RankerConfig, Standards
+from recommender.ranking.retrieval import Retrieval
 from recommender.ranking.sound import Sound
 
 KIND = "hybrid"
@@ -70,12 +71,14 @@ def save_hybrid(path: Path, model: HybridModel, version: str) -> None:
     if model.prior is not None:
         prior_arrays, settings["prior"] = _take_apart(model.prior)
         arrays |= {f"prior.{name}": array for name, array in prior_arrays.items()}
+    if model.retrieval is not None:
+        arrays |= {"retrieval.projection": model.retrieval.projection, "retrieval.codes": model.retrieval.codes}
     if model.learned is not None:
         arrays["learned"] = _encode(model.learned.text)
     save_arrays(path, KIND, version, arrays, settings)
 
 
-def load_hybrid(path: Path, version: str | None) -> HybridModel:
+def load_hybrid(path: Path, version: str | None, *, mapped: bool = False) -> HybridModel:
     """Read what `save_hybrid` wrote.
 
     Parameters
@@ -83,6 +86,8 @@ def load_hybrid(path: Path, version: str | None) -> HybridModel:
     path : Path
     version : str or None
         The version that is expected; None accepts any.
+    mapped : bool
+        See `recommender.data.storage.load_arrays`.
 
     Raises
     ------
@@ -91,7 +96,7 @@ def load_hybrid(path: Path, version: str | None) -> HybridModel:
     VersionError
         If it belongs to another version; both are named.
     """
-    arrays, settings = load_arrays(path, KIND, version)
+    arrays, settings = load_arrays(path, KIND, version, mapped=mapped)
     try:
         frame = pd.DataFrame(_decode(arrays["tracks"]))
         users = Vocabulary("user", tuple(_decode(arrays["users"])))
@@ -150,6 +155,9 @@ def _put_together(
             )
         ),
         validation=settings["validation"],
+        index=Retrieval(arrays["retrieval.projection"], arrays["retrieval.codes"])
+        if "retrieval.codes" in arrays
+        else None,
         learned=Learned(_decode(arrays["learned"])) if "learned" in arrays else None,
     )
 

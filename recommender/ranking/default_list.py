@@ -72,8 +72,7 @@ def _unlike(
 
 def _latest(model: HybridModel, candidates: npt.NDArray[np.int32], places: Places) -> Places:
     """Order places by release, the latest first; those without a date come last."""
-    released = model.catalog.table["released"].to_numpy(dtype=object)[candidates[places]].astype(str)
-    ranks = np.unique(released, return_inverse=True)[1]
+    ranks = model.catalog.release_ranks[candidates[places]]
     return np.asarray(places[np.lexsort((places, -ranks))])
 
 

@@ -35,10 +35,11 @@ from recommender.models.uncertainty import Uncertainty, measure_uncertainty, rou
 from recommender.ranking.candidates import best_rows
 from recommender.ranking.confidence import confidences
 from recommender.ranking.distaste import Distaste, distaste_of, penalties
-from recommender.ranking.filters import cap_artists, leave_out
+from recommender.ranking.filters import cap_artists
 from recommender.ranking.learned import learned_corrections
 from recommender.ranking.model import HybridModel
 from recommender.ranking.recommendation import RankedList, RecommendOptions
+from recommender.ranking.retrieval import best_of, rough_scores
 from recommender.ranking.scoring import UserVectors, dialled_fame, score_block, score_parts, sources_of, user_vectors
 from recommender.ranking.taste import tastes_of
 
@@ -166,21 +167,25 @@ def list_policy(
     -------
     ListPolicy
     """
-    scores = score_block(model, user)
-    if not options.include_heard:
-        leave_out(scores, heard)
     kept = np.zeros(len(model.catalog), dtype=bool)
     kept[slice(None) if options.candidate_rows is None else options.candidate_rows] = True
     kept[ranked.track_rows] = False
-    wanted = scores[0] + options.popularity * dialled_fame(model, model.evidence)
-    means = np.where(kept, wanted, -np.inf).astype(np.float64)
+    if not options.include_heard:
+        kept[heard.indices] = False
     direction = user.vectors[0, : model.posterior_factors.shape[1]]
     rough = np.sqrt(rough_variances(uncertainty, direction))
     size = min(config.hand * len(ranked), MAX_POOL)
-    pool = _pool(model, means + config.optimism * rough, ranked, options, size)
+    if model.retrieval is not None:
+        hopes = rough_scores(model, user, 0, options.popularity) + np.float32(config.optimism) * rough
+        rows = best_of(np.where(kept, hopes, -np.inf).astype(np.float32), max(MAX_POOL, 4 * size))
+    else:
+        rows = np.flatnonzero(kept)
+    fame = options.popularity * dialled_fame(model, model.evidence[rows])
+    wanted = (score_block(model, user, rows)[0] + fame).astype(np.float64)
+    at = _pool(model, rows, wanted + config.optimism * rough[rows], ranked, options, size)
+    pool, means, spreads = rows[at].astype(np.int32), wanted[at], rough[rows[at]]
     if held is not None and len(pool):
-        means[pool] -= penalties(model, held, pool, options.distaste)
-    spreads = rough[pool]
+        means = means - penalties(model, held, pool, options.distaste)
     young = np.flatnonzero(model.evidence[pool] <= EXACT_LISTENERS)
     spreads[young] = np.sqrt(score_variances(uncertainty, direction, pool[young]))
 
@@ -190,7 +195,7 @@ def list_policy(
     there = hands >= 0
     chances = np.zeros((len(ranked), 1 + config.hand))
     if len(pool):
-        best = best_chances(means[pool][hands], spreads[hands], there)
+        best = best_chances(means[hands], spreads[hands], there)
         uniform = there / np.maximum(there.sum(axis=1, keepdims=True), 1)
         chances[:, 1:] = config.share * ((1 - config.uniform) * best + config.uniform * uniform)
     chances[:, 0] = 1 - chances[:, 1:].sum(axis=1)
@@ -292,13 +297,19 @@ def generator_of(*parts: str | int) -> np.random.Generator:
 
 
 def _pool(
-    model: HybridModel, hopes: Floats, ranked: RankedList, options: RecommendOptions, size: int
-) -> npt.NDArray[np.int32]:
-    """Return the most hopeful rows, as many of an artist as may join all that is in the list."""
+    model: HybridModel,
+    rows: npt.NDArray[np.integer],
+    hopes: Floats,
+    ranked: RankedList,
+    options: RecommendOptions,
+    size: int,
+) -> npt.NDArray[np.intp]:
+    """Return the places of the most hopeful among `rows`, as many of an artist as may join all that is in the list."""
     wanted = max(size, 1)
     while True:
-        best = best_rows(hopes.astype(np.float32), wanted, model.evidence).astype(np.int32)
-        kept = cap_artists(np.r_[ranked.track_rows, best], model.artist_codes, options.max_per_artist)[len(ranked) :]
+        best = best_rows(hopes.astype(np.float32), wanted, model.evidence[rows])
+        joined = np.r_[ranked.track_rows, rows[best]]
+        kept = cap_artists(joined, model.artist_codes, options.max_per_artist)[len(ranked) :]
         if kept.sum() >= size or len(best) < wanted:
-            return best[kept][:size]
+            return np.asarray(best[kept][:size])
         wanted *= 4

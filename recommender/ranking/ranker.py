@@ -26,6 +26,7 @@ from recommender.ranking.learned import learned_corrections
 from recommender.ranking.live import with_feedback, with_live_plays, with_new_tracks
 from recommender.ranking.model import Blend, Float32s, HybridModel, RankerConfig
 from recommender.ranking.recommendation import RankedList, Recommendation, RecommendOptions, Source
+from recommender.ranking.retrieval import NARROW_FROM, best_of, rough_scores
 from recommender.ranking.scoring import (
     UserVectors,
     check_block,
@@ -74,6 +75,11 @@ BLOCK_BYTES = 64 * 2**20
 """Memory that the scores of a block of users may take."""
 
 BLOCK_USERS = 1024
+
+CANDIDATES = 400
+"""At least so many tracks of a large catalog are scored exactly."""
+
+ROW_BLOCK = 10_000
 """Most users in a block: each brings the neighbours of all that was played along."""
 
 POOL = 5
@@ -116,6 +122,7 @@ def recommend(
     check_block(model, plays, heard)
     candidates = _candidates(model, options.candidate_rows)
     everything = len(candidates) == len(model.catalog)
+    narrow = len(candidates) >= NARROW_FROM and model.retrieval is not None
     size = min(BLOCK_USERS, max(1, BLOCK_BYTES // (4 * max(1, len(candidates)))))
     plays, heard = sparse.csr_matrix(plays), sparse.csr_matrix(heard)
     report, lists = progress or silent, []
@@ -123,15 +130,67 @@ def recommend(
         block = plays[start : start + size]
         tastes = tastes_of(model, block)
         users = user_vectors(tastes, model.standards, model.blend, options.discovery)
-        scores = score_block(model, users, None if everything else candidates)
         mine = heard[start : start + size]
-        if not options.include_heard:
-            leave_out(scores, mine if everything else mine[:, candidates])
+        if not narrow:
+            scores = score_block(model, users, None if everything else candidates)
+            if not options.include_heard:
+                leave_out(scores, mine if everything else mine[:, candidates])
         for user, known in enumerate(tastes.known_plays.tolist()):
             held = distaste_of(model, block[user], mine[user]) if options.distaste else None
-            lists.append(_one_list(model, users, user, scores[user], known, block[user], held, candidates, options))
+            if narrow:
+                allowed = None if everything else candidates
+                lists.append(_narrow_list(model, users, user, known, block[user], mine[user], held, allowed, options))
+            else:
+                found = _one_list(model, users, user, scores[user], known, block[user], held, candidates, options)
+                assert found is not None
+                lists.append(found)
         report(len(lists), plays.shape[0])
     return lists
+
+
+def _narrow_list(
+    model: HybridModel,
+    users: UserVectors,
+    user: int,
+    known_plays: int,
+    plays: sparse.csr_matrix,
+    heard: sparse.csr_matrix,
+    held: Distaste | None,
+    allowed: npt.NDArray[np.int32] | None,
+    options: RecommendOptions,
+) -> RankedList:
+    """Make a list from the candidates that are surely the best of many; from all where these do not do."""
+    left_out = np.empty(0, dtype=np.int32) if options.include_heard else heard.indices
+    wanted = max(CANDIDATES, 2 * POOL * options.top)
+    if known_plays:
+        rough = rough_scores(model, users, user, options.popularity)
+        rough[left_out] = -np.inf
+        if allowed is not None:
+            kept = np.full(len(rough), -np.inf, dtype=np.float32)
+            kept[allowed] = rough[allowed]
+            rough = kept
+        best = best_of(rough, wanted)
+    else:
+        best = np.setdiff1d(model.default_rows, left_out)
+        if allowed is not None:
+            best = np.intersect1d(best, allowed)
+
+    def attempt(rows: npt.NDArray[np.integer], partial: bool) -> RankedList | None:
+        ours = rows.astype(np.int32)
+        scores = _exact_scores(model, users.of(user), ours)
+        return _one_list(model, users, user, scores, known_plays, plays, held, ours, options, partial=partial)
+
+    found = attempt(best, True)
+    if found is None:
+        everything = np.arange(len(model.catalog)) if allowed is None else allowed
+        found = attempt(np.setdiff1d(everything, left_out), False)
+    assert found is not None
+    return found
+
+
+def _exact_scores(model: HybridModel, user: UserVectors, rows: npt.NDArray[np.int32]) -> Float32s:
+    blocks = [score_block(model, user, rows[at : at + ROW_BLOCK])[0] for at in range(0, len(rows), ROW_BLOCK)]
+    return np.concatenate(blocks) if blocks else np.empty(0, dtype=np.float32)
 
 
 def _one_list(
@@ -144,17 +203,29 @@ def _one_list(
     held: Distaste | None,
     candidates: npt.NDArray[np.int32],
     options: RecommendOptions,
-) -> RankedList:
-    """Draw a pool of candidates, choose the list from it, put the list in order."""
+    *,
+    partial: bool = False,
+) -> RankedList | None:
+    """Draw a pool of candidates, choose the list from it, put the list in order.
+
+    None where the candidates are the best of more (`partial`) and others might belong into the list.
+    """
     reorders = model.learned is not None and known_plays > 0
     size = min(len(scores), max(POOL * options.top, LEARNED_POOL if reorders else 0))
     while True:
         draw = _best_pool if known_plays else _default_pool
-        pool = draw(model, scores, held, candidates, options, size)
+        drawn = draw(model, scores, held, candidates, options, size, partial)
+        if drawn is None:
+            return None
+        pool = drawn
         if reorders:
             pool = pool.corrected(learned_corrections(model, users, user, plays, candidates[pool.places]))
         pool = pool.only(cap_artists(candidates[pool.places], model.artist_codes, options.max_per_artist))
-        if len(pool.places) >= options.top or size == len(scores):
+        if len(pool.places) >= options.top:
+            break
+        if size == len(scores):
+            if partial:
+                return None
             break
         size = len(scores)
     chosen = _choose(model, candidates[pool.places], pool.values, plays, options) if known_plays else slice(options.top)
@@ -241,7 +312,8 @@ def _best_pool(
     candidates: npt.NDArray[np.int32],
     options: RecommendOptions,
     size: int,
-) -> Pool:
+    partial: bool,
+) -> Pool | None:
     """Draw the best `size` candidates once the popularity dial, skips and dislikes have had their say.
 
     Penalties only take away: once the last of the pool stands above everything that was not looked at, nothing of that
@@ -260,7 +332,10 @@ def _best_pool(
             lost = penalties(model, held, candidates[best], options.distaste)
         values = (wanted[best] - lost).astype(np.float32)
         order = np.lexsort((best, -evidence[best], -values))[:size]
-        if held is None or not len(best) or len(best) < depth or values[order[-1]] > wanted[best[-1]]:
+        stands_above = held is None or not len(best) or values[order[-1]] > wanted[best[-1]]
+        if partial and len(best) < depth and not stands_above:
+            return None
+        if stands_above or len(best) < depth:
             return Pool(best[order], values[order], lost[order], np.zeros(len(order)))
         depth *= 4
 
@@ -272,7 +347,8 @@ def _default_pool(
     candidates: npt.NDArray[np.int32],
     options: RecommendOptions,
     size: int,
-) -> Pool:
+    partial: bool,  # noqa: ARG001 - the rows of a default list are chosen beforehand
+) -> Pool | None:
     """Order candidates for somebody of whom no play is known."""
     lost = np.zeros(len(candidates)) if held is None else penalties(model, held, candidates, options.distaste)
     values = (scores - lost).astype(np.float32)

@@ -9,6 +9,7 @@ Every track is a candidate, each block of users costs one matrix product, and th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -109,26 +110,31 @@ def dialled_fame(model: HybridModel, evidence: Float32s) -> Float32s:
     return np.asarray(FAME * np.maximum(fame(model, evidence), LEAST_FAME), dtype=np.float32)
 
 
-def track_vectors(model: HybridModel) -> Float32s:
+def track_vectors(model: HybridModel, track_rows: npt.NDArray[np.integer] | None = None) -> Float32s:
     """Return the tracks' side of the inner product.
+
+    Parameters
+    ----------
+    model : HybridModel
+    track_rows : ndarray, shape (k,), int, optional
+        All tracks by default.
 
     Returns
     -------
-    ndarray, shape (n_tracks, d + 1 + d + dim + 1 + 1), float32
+    ndarray, shape (k, d + 1 + d + dim + 1 + 1), float32
         CF part (posterior factors, 1) times w; content part (predicted factors, sound, 1) times 1 - w; popularity.
     """
-    weight = play_weight(model)[:, None]
-    popularity = fame(model, model.evidence)
-    return np.hstack(
-        [
-            weight * model.posterior_factors,
-            weight,
-            (1 - weight) * model.prior_means,
-            (1 - weight) * model.sound_vectors,
-            1 - weight,
-            popularity[:, None],
-        ]
-    ).astype(np.float32)
+    rows: Any = slice(None) if track_rows is None else track_rows
+    weight = model.play_weight[rows, None]
+    d, dim = model.prior_means.shape[1], model.sound_vectors.shape[1]
+    vectors = np.empty((len(weight), 2 * d + dim + 3), dtype=np.float32)
+    np.multiply(weight, model.posterior_factors[rows], out=vectors[:, :d])
+    vectors[:, d] = weight[:, 0]
+    np.multiply(1 - weight, model.prior_means[rows], out=vectors[:, d + 1 : 2 * d + 1])
+    np.multiply(1 - weight, model.sound_vectors[rows], out=vectors[:, 2 * d + 1 : -2])
+    vectors[:, -2] = 1 - weight[:, 0]
+    vectors[:, -1] = fame(model, model.evidence[rows])
+    return vectors
 
 
 def user_vectors(
@@ -174,7 +180,7 @@ def user_vectors(
             (1 - v + v * blend.popularity_gain)[:, None],
         ]
     )
-    neighbours = sparse.csr_matrix(sparse.diags(v * near_share) @ near, dtype=np.float32)
+    neighbours = _scaled(near, v * near_share)
     return UserVectors(vectors.astype(np.float32), neighbours, v.astype(np.float32))
 
 
@@ -228,12 +234,16 @@ def score_block(model: HybridModel, users: UserVectors, track_rows: npt.NDArray[
     -------
     ndarray, shape (b, k or n_tracks), float32
     """
-    index, near, weight = model.track_index, users.neighbours, model.track_index[:, model.factors.dim]
     if track_rows is not None:
-        index, near, weight = index[track_rows], near[:, track_rows], weight[track_rows]
-    scores: Float32s = users.vectors @ index.T
+        index = track_vectors(model, track_rows)
+        scores: Float32s = users.vectors @ index.T
+        for user, row_scores in enumerate(scores):
+            row_scores += _near(users, user, track_rows) * model.play_weight[track_rows]
+        return scores
+    near = users.neighbours
+    scores = users.vectors @ model.track_index.T
     rows = np.repeat(np.arange(near.shape[0]), np.diff(near.indptr))
-    scores[rows, near.indices] += near.data * weight[near.indices]
+    scores[rows, near.indices] += near.data * model.play_weight[near.indices]
     return scores
 
 
@@ -255,11 +265,25 @@ def score_parts(model: HybridModel, users: UserVectors, user: int, track_rows: n
         that means beside the user's other neighbours being counted with the factors.
     """
     d = model.posterior_factors.shape[1]
-    tracks, vector = model.track_index[track_rows], users.vectors[user]
+    tracks, vector = track_vectors(model, track_rows), users.vectors[user]
     cuts = (slice(0, d + 1), slice(d + 1, tracks.shape[1] - 1), slice(tracks.shape[1] - 1, None))
     factors, content, popularity = (tracks[:, cut] @ vector[cut] for cut in cuts)
-    near = users.neighbours[user].toarray()[0, track_rows] * tracks[:, d]
+    near = _near(users, user, track_rows) * tracks[:, d]
     return np.stack([factors, near, content, popularity], axis=1)
+
+
+def _near(users: UserVectors, user: int, track_rows: npt.NDArray[np.integer]) -> Float32s:
+    """Return what a user's neighbours say of some tracks, shape (k,)."""
+    near = users.neighbours
+    mine = slice(near.indptr[user], near.indptr[user + 1])
+    columns, said = near.indices[mine], near.data[mine]
+    if not len(columns):
+        return np.zeros(len(track_rows), dtype=np.float32)
+    if not near.has_sorted_indices:
+        order = np.argsort(columns)
+        columns, said = columns[order], said[order]
+    at = np.minimum(np.searchsorted(columns, np.asarray(track_rows, dtype=columns.dtype)), len(columns) - 1)
+    return np.where(columns[at] == track_rows, said[at], np.float32(0))
 
 
 def check_block(model: HybridModel, plays: sparse.csr_matrix, heard: sparse.csr_matrix | None) -> None:
@@ -300,11 +324,21 @@ def _standardise(
 def _standardise_sparse(scores: sparse.csr_matrix, n_tracks: int) -> tuple[sparse.csr_matrix, npt.NDArray[np.float64]]:
     """Scale sparse scores to standard deviation 1 over `n_tracks` tracks; also return their means."""
     n = max(1, n_tracks)
-    means = np.asarray(scores.sum(axis=1), dtype=np.float64).ravel() / n
-    squares = np.asarray(scores.multiply(scores).sum(axis=1), dtype=np.float64).ravel() / n
+    means, squares = (_row_sums(scores, values) / n for values in (scores.data, scores.data.astype(np.float64) ** 2))
     spread = np.sqrt(np.maximum(squares - means**2, 0))
     factor = np.divide(1, spread, where=spread > 1e-12, out=np.zeros_like(spread))
-    return sparse.csr_matrix(sparse.diags(factor) @ scores), means * factor
+    return _scaled(scores, factor), means * factor
+
+
+def _row_sums(matrix: sparse.csr_matrix, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    upto = np.r_[0.0, np.cumsum(values, dtype=np.float64)]
+    return np.asarray(upto[matrix.indptr[1:]] - upto[matrix.indptr[:-1]])
+
+
+def _scaled(matrix: sparse.csr_matrix, factors: npt.NDArray[np.floating]) -> sparse.csr_matrix:
+    """Return the matrix with each row multiplied by a number."""
+    values = matrix.data * np.repeat(factors, np.diff(matrix.indptr))
+    return sparse.csr_matrix((values.astype(np.float32), matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
 def sources_of(parts: npt.NDArray[np.float32]) -> tuple[Source, ...]:

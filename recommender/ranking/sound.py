@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +44,14 @@ class Sound:
     center: Float32s
     spread: Float32s
     version: str
+
+    def clips_of(self, row: int) -> slice:
+        """Return where the clips of a track lie."""
+        return slice(int(self._clip_ends[row]), int(self._clip_ends[row + 1]))
+
+    @cached_property
+    def _clip_ends(self) -> npt.NDArray[np.intp]:
+        return np.searchsorted(self.clip_tracks, np.arange(len(self.vectors) + 1, dtype=self.clip_tracks.dtype))
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +165,7 @@ def query_of_row(space: Sound, row: int) -> SoundQuery:
     """
     if not space.has_vector[row]:
         raise ModelError(f"track row {row} has no embedding; analyse its file first")
-    clips = slice(*np.searchsorted(space.clip_tracks, [row, row + 1]))
+    clips = space.clips_of(row)
     return SoundQuery(space.vectors[row], space.clip_vectors[clips], space.clip_starts_s[clips])
 
 
@@ -196,12 +205,12 @@ def similar_tracks(
 
 def matching_seconds(space: Sound, query: SoundQuery, row: int) -> tuple[float | None, float | None]:
     """Return where the clips start that are most alike: in the query, and in a track. None where there are no clips."""
-    first, last = np.searchsorted(space.clip_tracks, [row, row + 1])
-    if first == last or len(query.clip_vectors) == 0:
+    clips = space.clips_of(row)
+    if clips.start == clips.stop or len(query.clip_vectors) == 0:
         return None, None
-    pairs = query.clip_vectors @ space.clip_vectors[first:last].T
+    pairs = query.clip_vectors @ space.clip_vectors[clips].T
     mine, theirs = np.unravel_index(int(pairs.argmax()), pairs.shape)
-    return float(query.clip_starts_s[mine]), float(space.clip_starts_s[first + theirs])
+    return float(query.clip_starts_s[mine]), float(space.clip_starts_s[clips.start + theirs])
 
 
 def clock(seconds: float) -> str:

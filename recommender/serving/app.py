@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
@@ -18,6 +19,8 @@ from recommender.serving.bundle import current_bundle, load_bundle
 from recommender.serving.context import Context
 from recommender.serving.hearing import Hearing
 from recommender.serving.http import Gate
+from recommender.serving.keys import Keyring
+from recommender.serving.limits import RateLimits
 from recommender.serving.live import Live
 from recommender.serving.problems import install_problem_handlers
 from recommender.serving.routes import (
@@ -28,13 +31,16 @@ from recommender.serving.routes import (
     model,
     playlists,
     recommendations,
+    session,
     tracks,
     users,
 )
+from recommender.serving.routes import uploads as upload_routes
 from recommender.serving.schemas import ProblemDocument
+from recommender.serving.security import Guard, HideKeys, authorize, describe_security
 from recommender.serving.settings import SETTINGS_VARIABLE, Settings
 from recommender.serving.store import Store
-from recommender.serving.uploads import remove_leftovers
+from recommender.serving.upload_worker import UploadWorker
 
 STATIC = Path(__file__).parent / "static"
 FORM_BYTES = 64 * 1024
@@ -53,14 +59,18 @@ def create_app(settings: Settings) -> FastAPI:
     """
     bundle = load_bundle(current_bundle(settings.bundles_dir))
     store = Store.open(settings.store_url)
-    remove_leftovers(settings.uploads_dir)
-    hearing = Hearing(bundle)
+    hearing = Hearing(bundle, settings.max_upload_s)
     live = Live(bundle, store, hearing, settings.uploads_dir, settings.refresh_s)
+    uploads = UploadWorker(store, settings.uploads_dir, lambda: hearing, live)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         warming = hearing.warm() if settings.warm_hearing and hearing.possible else None
+        uploads.start()
         yield
+        uploads.stop()
+        hearing.close()
+        uploads.join()
         if warming is not None:
             warming.join()
         app.state.context.maps.close()
@@ -73,20 +83,26 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        dependencies=[Depends(authorize)],
     )
-    app.state.context = Context(settings, store, hearing, live)
+    app.state.context = Context(settings, store, hearing, live, uploads.wake)
     app.state.bundle_version = bundle.manifest.version
     install_problem_handlers(app)
+    limits = RateLimits.of(settings.requests_per_minute, settings.uploads_per_minute, settings.refused_keys_per_minute)
+    app.add_middleware(Guard, keyring=Keyring(store), require_keys=settings.require_keys, limits=limits)
+    logging.getLogger("uvicorn.access").addFilter(HideKeys())
     app.add_middleware(
         Gate,
         limit_of=lambda method, path: _body_limit(settings, method, path),
         bundle=lambda: live.peek().manifest.version,
     )
-    for routes in (users, feedback, recommendations, audience, tracks, listens, model, atlas, playlists):
+    catalog_routes = (recommendations, audience, tracks, upload_routes, model, atlas, playlists)
+    for routes in (users, feedback, *catalog_routes, listens, session):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/", lambda: FileResponse(STATIC / "index.html"), include_in_schema=False)
     app.add_api_route("/docs", lambda: FileResponse(STATIC / "docs.html"), include_in_schema=False)
+    app.add_api_route("/login", lambda: FileResponse(STATIC / "login.html"), include_in_schema=False)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
@@ -114,5 +130,6 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         for route in [route for methods in schema["paths"].values() for route in methods.values()]:
             if "application/json" in route["responses"].get("422", {}).get("content", {}):
                 del route["responses"]["422"]  # added by FastAPI where only ids come in, which are never invalid
+        describe_security(schema)
         app.openapi_schema = schema
     return app.openapi_schema

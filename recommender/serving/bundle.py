@@ -231,7 +231,7 @@ def load_bundle(folder: Path) -> Bundle:
         versions[artifact.file] = artifact.version
     if HYBRID_FILE not in versions:
         raise ArtifactError(f"{folder / 'manifest.json'} lists no {HYBRID_FILE}; train again")
-    model = load_hybrid(folder / HYBRID_FILE, manifest.version)
+    model = load_hybrid(folder / HYBRID_FILE, manifest.version, mapped=True)
     cnn_version = versions.get(CNN_FILE)
     if cnn_version is not None and model.sound is not None and model.sound.version != cnn_version:
         raise VersionError(_unlike_cnn(folder, cnn_version, model.sound.version))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 
+from recommender.serving.answers import Answers
 from recommender.serving.crowds import Crowds
 from recommender.serving.hearing import Hearing
 from recommender.serving.live import Live, Snapshot
@@ -26,11 +29,17 @@ class Context:
     store: Store
     hearing: Hearing
     live: Live
+    wake_uploads: Callable[[], None] = lambda: None
 
     @cached_property
     def served_log(self) -> ServedLog:
         """Where it is written what users were shown."""
         return ServedLog(self.store, self.settings.served_days)
+
+    @cached_property
+    def answers(self) -> Answers:
+        """Recommendations that can be answered again."""
+        return Answers(self.settings.answers_bytes, self.settings.answers_s)
 
     @cached_property
     def maps(self) -> Maps:
@@ -48,13 +57,14 @@ class Context:
         return (*self.settings.music_roots, self.settings.uploads_dir)
 
 
-def _context(request: Request) -> Context:
+async def _context(request: Request) -> Context:
     context: Context = request.app.state.context
     return context
 
 
-def _snapshot(request: Request) -> Snapshot:
-    return _context(request).live.snapshot()
+async def _snapshot(request: Request) -> Snapshot:
+    live = (await _context(request)).live
+    return live.peek() if live.is_fresh else await run_in_threadpool(live.snapshot)
 
 
 ServerContext = Annotated[Context, Depends(_context)]

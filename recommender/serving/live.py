@@ -35,11 +35,24 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
+class Base:
+    """What follows from the bundle's model alone, found when it is first asked for and kept."""
+
+    model: HybridModel
+
+    @cached_property
+    def uncertainty(self) -> Uncertainty:
+        """How far scores may still move."""
+        return uncertainty_of(self.model)
+
+
+@dataclass(frozen=True, eq=False)
 class Snapshot:
     """Everything that one answer is made from.
 
     Parameters
     ----------
+    base : Base
     manifest : Manifest
     model : HybridModel
     index : TrackIndex
@@ -59,6 +72,7 @@ class Snapshot:
         Sequence numbers up to which the store is in `model`.
     """
 
+    base: Base
     manifest: Manifest
     model: HybridModel
     index: TrackIndex
@@ -74,8 +88,8 @@ class Snapshot:
 
     @cached_property
     def uncertainty(self) -> Uncertainty:
-        """How far the scores of `model` may still move."""
-        return uncertainty_of(self.model)
+        """How far the scores of `model` may still move, by the plays that its bundle was made of."""
+        return self.base.uncertainty.grown(len(self.model.catalog))
 
 
 class Live:
@@ -86,13 +100,14 @@ class Live:
         self._lock = threading.Lock()
         catalog = bundle.model.catalog
         signatures = bundle.signatures or Signatures.of([None] * len(catalog))
-        self._snapshot = Snapshot(bundle.manifest, bundle.model, TrackIndex.of(catalog), signatures)
+        self._snapshot = Snapshot(Base(bundle.model), bundle.manifest, bundle.model, TrackIndex.of(catalog), signatures)
         self._seen_at = 0.0
+        self._news_of: dict[str, int] = {}
         self.catch_up()
 
     def snapshot(self) -> Snapshot:
         """Return the current state, at most `refresh_s` behind other processes; it goes on while the store is away."""
-        if time.monotonic() - self._seen_at > self._refresh_s and self._lock.acquire(blocking=False):
+        if not self.is_fresh and self._lock.acquire(blocking=False):
             try:
                 self._catch_up()
             except StoreError as error:
@@ -101,6 +116,15 @@ class Live:
             finally:
                 self._lock.release()
         return self._snapshot
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the state is recent enough not to ask the store."""
+        return time.monotonic() - self._seen_at <= self._refresh_s
+
+    def version_of(self, user_id: str) -> tuple[str, int]:
+        """Return the bundle and how often something of the user's was taken in: the same as long as nothing is new."""
+        return self._snapshot.manifest.version, self._news_of.get(user_id, 0)
 
     def peek(self) -> Snapshot:
         """Return the current state without asking the store."""
@@ -145,6 +169,8 @@ class Live:
                 last_listen=last_listen,
                 last_upload=last_upload,
             )
+            for user_id in {each.user_id for each in listens} | {each.user_id for each in verdicts}:
+                self._news_of[user_id] = self._news_of.get(user_id, 0) + 1
 
     def _embeddings_of(self, uploads: Sequence[Upload], model: HybridModel) -> Embeddings | None:
         """Return the uploads' vectors by the model's own network; what another network heard is heard again."""

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
+
+from fastapi.responses import FileResponse
+from starlette.types import Receive, Scope, Send
 
 MEDIA_TYPES = {
     ".mp3": "audio/mpeg",
@@ -29,6 +33,23 @@ MEDIA_TYPES = {
     ".webm": "video/webm",
     ".wv": "audio/x-wavpack",
 }
+
+ONE_RANGE = re.compile(rb"\s*bytes\s*=\s*(\d{1,18}\s*-\s*(\d{1,18})?|-\s*\d{1,18})\s*", re.IGNORECASE)
+
+
+class AudioResponse(FileResponse):
+    """A file, or one part of it. A player asks for one part at a time.
+
+    A request for several, which may make an answer of many times the file, gets the whole file, as RFC 9110 (14.2)
+    lets a server do; so does one that is no request for bytes.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        asked = [value for name, value in scope["headers"] if name == b"range"]
+        if len(asked) > 1 or (asked and not ONE_RANGE.fullmatch(asked[0])):
+            scope = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != b"range"]}
+        await super().__call__(scope, receive, send)
 
 
 def find_audio(catalog_path: str, roots: Sequence[Path]) -> Path | None:

@@ -28,12 +28,32 @@ class Settings:
         Folders that a catalog path may lie in; nothing outside them is ever sent. `uploads_dir` counts as one.
     max_upload_bytes : int
         The largest audio file that is accepted.
+    max_upload_s : float > 0
+        The longest file that is accepted, in seconds.
+    long_upload_s : float
+        A file that lasts longer is answered at once and heard in the background.
+    max_queued_uploads : int
+        Files that wait for that; a further one is refused until there is room.
     max_body_bytes : int
         The largest body of any other request.
+    require_keys : bool
+        Ask for an API key on loopback too; on every other address one is asked for in any case.
+    requests_per_minute : int
+        Of each key, and of each address that brings none, in each worker; 0 sets no limit. Holds where keys are
+        required.
+    uploads_per_minute, refused_keys_per_minute : int
+        The same for uploads, and of each address for keys that are none.
+    trusted_proxies : str
+        Addresses, separated by commas, whose ``X-Forwarded-For`` is believed; nobody's by default.
     warm_hearing : bool
         Load the audio model in the background at start, so that the first upload does not wait for it.
     refresh_s : float
         How old the view of what other processes stored may get, in seconds.
+    answers_s : float
+        How long a user's recommendations may be answered again from memory while others listen, in seconds; what the
+        user does counts at once. 0 computes every answer.
+    answers_bytes : int
+        Memory for that, in bytes, in each worker.
     explore : float in [0, 1]
         Share of a list's places that try what may be better than is known (`recommender.ranking.exploration`), unless
         a request says otherwise. One in ten, two of twenty places, costs no plays in ``benchmarks/off_policy.py`` and
@@ -57,9 +77,19 @@ class Settings:
     uploads_dir: Path
     music_roots: tuple[Path, ...] = ()
     max_upload_bytes: int = 200 * 1024 * 1024
+    max_upload_s: float = 10_800.0
+    long_upload_s: float = 900.0
+    max_queued_uploads: int = 100
     max_body_bytes: int = 2 * 1024 * 1024
+    require_keys: bool = False
+    requests_per_minute: int = 6000
+    uploads_per_minute: int = 30
+    refused_keys_per_minute: int = 20
+    trusted_proxies: str = ""
     warm_hearing: bool = True
     refresh_s: float = 1.0
+    answers_s: float = 30.0
+    answers_bytes: int = 32 * 1024 * 1024
     explore: float = 0.1
     explore_every_s: float = 86_400.0
     explore_seed: int = 0
@@ -69,6 +99,9 @@ class Settings:
     def __post_init__(self) -> None:
         if not 0 <= self.explore <= 1:
             raise ConfigError(f"explore is {self.explore}, expected the share of a list's places, between 0 and 1")
+        for name in ("requests_per_minute", "uploads_per_minute", "refused_keys_per_minute"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}, expected 0 (no limit) or more")
         for name in ("explore_every_s", "served_days"):
             if not 0.001 <= getattr(self, name) < 1e9:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected a number above 0")

@@ -131,6 +131,12 @@ class Store:
         with self._session("reached") as session:
             session.execute(select(1))
 
+    @contextmanager
+    def session(self, verb: str) -> Iterator[Session]:
+        """Open a transaction for a table that another room hangs on `Base`; `verb` is what fails in a StoreError."""
+        with self._session(verb) as session:
+            yield session
+
     def add_listens(self, listens: Sequence[Listen]) -> list[ListenResult]:
         """Store listens, each once.
 

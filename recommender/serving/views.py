@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel
 from scipy import sparse
 
 from recommender.errors import UnknownIdError
@@ -20,8 +21,8 @@ from recommender.serving.schemas import Evidence, Recommendations, RecommendedTr
 def tracks_of(snapshot: Snapshot, rows: Sequence[int] | npt.NDArray[np.integer]) -> list[Track]:
     """Show the tracks of some catalog rows."""
     model = snapshot.model
-    table = model.catalog.table.iloc[np.asarray(rows, dtype=np.int64)]
-    ids = model.catalog.tracks.ids
+    ids, columns = model.catalog.tracks.ids, model.catalog.columns
+    shown = [int(row) for row in rows]
     has_vector = model.has_vector
     return [
         Track(
@@ -38,8 +39,11 @@ def tracks_of(snapshot: Snapshot, rows: Sequence[int] | npt.NDArray[np.integer])
             signature=_signature_of(snapshot, row),
         )
         for row, title, artist, album, duration_s, path, released in zip(
-            map(int, rows),
-            *(table[column] for column in ("title", "artist", "album", "duration_s", "path", "released")),
+            shown,
+            *(
+                [columns[name][row] for row in shown]
+                for name in ("title", "artist", "album", "duration_s", "path", "released")
+            ),
             strict=True,
         )
     ]
@@ -65,6 +69,11 @@ def _signature_of(snapshot: Snapshot, row: int) -> TrackSignature | None:
         pulse=round(found.pulse, 2),
         pulse_confidence=round(found.pulse_confidence, 2),
     )
+
+
+def to_json(answer: BaseModel) -> bytes:
+    """Return the JSON of an answer that is known to be valid."""
+    return answer.__pydantic_serializer__.to_json(answer)
 
 
 def evidence_of(track: Track) -> Evidence:

@@ -13,8 +13,9 @@ from recommender.data.vocabulary import Vocabulary
 from recommender.models.cnn import CnnConfig, SpectrogramCNN
 from recommender.models.cnn_config import TrainCnnConfig
 from recommender.models.factors import AlsConfig, Factors
-from recommender.models.preflight import SWEEP_STEPS, read_sweep, try_network
+from recommender.models.preflight import try_network
 from recommender.models.preflight_verdicts import judge_network
+from recommender.models.rate_sweep import SWEEP_STEPS, read_sweep
 
 N_MELS, N_TRACKS, N_TIMBRES = 24, 32, 4
 SMALL = TrainCnnConfig(

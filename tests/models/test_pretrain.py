@@ -7,8 +7,10 @@ import torch
 from recommender.audio.mel import MelConfig
 from recommender.errors import DataError, ModelError, VersionError
 from recommender.models.cnn_config import CnnConfig, PretrainConfig
+from recommender.models.discriminants import discriminants
 from recommender.models.embed import load_cnn
-from recommender.models.pretrain import Lessons, contrasts, discriminants, pretrain
+from recommender.models.lessons import Lessons
+from recommender.models.pretrain import contrasts, pretrain
 
 N_MELS = 16
 TINY = PretrainConfig(

@@ -144,7 +144,7 @@ def read(path, config):
 
 def work(pipe, config, ears):
     workers.read_clips = read
-    workers._limit_memory()
+    workers.limit_memory(workers.FILE_MEMORY_BYTES)
     workers._serve(pipe, config, ears)
 """
 

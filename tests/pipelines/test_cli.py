@@ -28,7 +28,7 @@ def test_help_answers_in_under_a_second():
 @pytest.mark.parametrize(
     "command",
     ["demo", "ingest", "analyse", "train", "evaluate", "recommend", "similar", "embed", "playlist", "playlists",
-     "experiment", "export", "bundles", "serve", "preflight", "audit"],
+     "experiment", "export", "bundles", "serve", "preflight", "audit", "keys"],
 )  # fmt: skip
 def test_every_command_has_help(command):
     done = firstlisten(command, "--help")
@@ -44,6 +44,8 @@ def test_every_command_has_help(command):
         ("recommend", "w", "--all-users"),
         ("recommend", "w", "--user", "u", "--all-users", "--out", "o.csv"),
         ("playlist", "w"),
+        ("playlist", "w", "--from", "a"),
+        ("playlist", "w", "--from", "a", "--to", "b", "--track", "c"),
         ("recommend", "w", "--user", "u", "--top", "0"),
         ("nonsense",),
     ],

@@ -10,6 +10,7 @@ from pipelines import demo, embed, playlists, publish, recommend, similar, train
 from pipelines.config import load_settings
 from pipelines.workspace import open_workspace
 from recommender.errors import ArtifactError, ConfigError, DataError, UnknownIdError
+from recommender.playlists.formats import read_playlist
 from recommender.serving.bundle import current_bundle, list_bundles, read_manifest
 from recommender.synthetic.world import TINY, load_world
 
@@ -140,6 +141,35 @@ def test_playlists_for_everyone_are_files_and_a_table(demo_workspace, tmp_path):
     paths = [line for line in lines if not line.startswith("#")]
     assert len(paths) == 6
     assert all(path.endswith(".flac") for path in paths)
+
+
+def test_a_playlist_follows_an_arc_into_every_format(demo_workspace, tmp_path, capsys):
+    track = demo_workspace.catalog().tracks.ids[0]
+    options = {"tracks": (track,), "artists": (), "user": None, "length": 8, "minutes": None, "max_per_artist": 3}
+    options |= {"exclude": (), "unheard": False, "seed": 0, "name": "Mix", "absolute": None}
+    plain = playlists.build(demo_workspace, **options, arc="none", out=tmp_path / "a.xspf")
+    rising = playlists.build(demo_workspace, **options, arc="rising", out=tmp_path / "b.jspf")
+    assert sorted(plain.track_ids) == sorted(rising.track_ids)
+    assert plain.track_ids != rising.track_ids
+    for name, playlist in (("a.xspf", plain), ("b.jspf", rising)):
+        entries = read_playlist(tmp_path / name)[1]
+        assert [entry.track_id for entry in entries] == list(playlist.track_ids)
+        assert all(entry.file.is_file() for entry in entries)
+    with pytest.raises(ConfigError, match="arc is 'wild'"):
+        playlists.build(demo_workspace, **options, arc="wild", out=None)
+
+
+def test_a_path_leads_from_one_track_to_another(demo_workspace, tmp_path, capsys):
+    ids = demo_workspace.catalog().tracks.ids
+    options = {"steps": 6, "exclude": (ids[5],), "seed": 0, "name": None, "absolute": None, "out": tmp_path / "p.m3u8"}
+    found = playlists.path(demo_workspace, start=ids[0], end=ids[-1], **options)
+    assert len(found.rows) == 6
+    assert "6 of 6 tracks have a file" in capsys.readouterr().out
+    entries = read_playlist(tmp_path / "p.m3u8")[1]
+    assert len(entries) == 6
+    assert all(entry.file.is_file() for entry in entries)
+    with pytest.raises(UnknownIdError, match="nope"):
+        playlists.path(demo_workspace, start=ids[0], end="nope", **options)
 
 
 def test_training_again_gives_the_same_model_and_a_new_bundle(copy, quick):

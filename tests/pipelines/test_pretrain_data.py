@@ -1,32 +1,17 @@
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from pipelines.pretrain_data import render_corpus
 from recommender.errors import ArtifactError, ConfigError
 from recommender.synthetic.corpus.shards import CorpusConfig, open_corpus
-from recommender.synthetic.corpus.soundfont import find_soundfont, load_soundfont
 
 SMALL = CorpusConfig(tracks_per_artist=2, clips_per_track=2, clip_s=1.0, artists_per_shard=2, seed=4)
 
 
 @pytest.fixture(scope="module")
-def font():
-    named = os.environ.get("FIRSTLISTEN_SOUNDFONT")
-    try:
-        path = find_soundfont(Path(named) if named else None)
-        load_soundfont(path)
-    except ConfigError as error:
-        pytest.skip(str(error))
-    return path
-
-
-@pytest.fixture(scope="module")
-def rendered(font, tmp_path_factory):
+def rendered(soundfont, tmp_path_factory):
     folder = tmp_path_factory.mktemp("corpus")
-    return folder, render_corpus(folder, 4, SMALL, [font])
+    return folder, render_corpus(folder, 4, SMALL, [soundfont])
 
 
 def test_a_corpus_holds_every_clip_and_its_truth(rendered):
@@ -43,27 +28,27 @@ def test_a_corpus_holds_every_clip_and_its_truth(rendered):
     assert all(np.abs(corpus.waveforms(np.array([row]))).max() > 0 for row in range(0, 16, 4))
 
 
-def test_a_shard_that_is_missing_is_rendered_again_and_alike(rendered, font):
+def test_a_shard_that_is_missing_is_rendered_again_and_alike(rendered, soundfont):
     folder, corpus = rendered
     before = corpus.waveforms(np.arange(16))
     whole = (folder / "clips-00000.npy").stat().st_mtime_ns
     (folder / "truth-00001.parquet").unlink()
     assert len(open_corpus(folder).truth) == 8
-    again = render_corpus(folder, 4, SMALL, [font])
+    again = render_corpus(folder, 4, SMALL, [soundfont])
     assert np.array_equal(again.waveforms(np.arange(16)), before)
     assert (folder / "clips-00000.npy").stat().st_mtime_ns == whole, "what was whole is left alone"
 
 
-def test_a_corpus_grows(rendered, font, tmp_path):
+def test_a_corpus_grows(rendered, soundfont, tmp_path):
     _, corpus = rendered
-    render_corpus(tmp_path, 2, SMALL, [font])
+    render_corpus(tmp_path, 2, SMALL, [soundfont])
     assert np.array_equal(open_corpus(tmp_path).waveforms(np.arange(8)), corpus.waveforms(np.arange(8)))
 
 
-def test_another_corpus_is_not_mixed_in(rendered, font):
+def test_another_corpus_is_not_mixed_in(rendered, soundfont):
     folder, _ = rendered
     with pytest.raises(ConfigError, match="another config"):
-        render_corpus(folder, 4, CorpusConfig(seed=5), [font])
+        render_corpus(folder, 4, CorpusConfig(seed=5), [soundfont])
 
 
 def test_a_folder_without_a_whole_shard_is_refused(tmp_path):

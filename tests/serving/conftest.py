@@ -155,6 +155,7 @@ def make_settings(world: World, folder: Path, **changes: object) -> Settings:
         "max_body_bytes": 256 * 1024,
         "warm_hearing": False,
         "refresh_s": 0.0,
+        "answers_s": 0.0,
         "explore": 0.0,
     }
     return Settings(**(values | changes))  # type: ignore[arg-type]
@@ -163,7 +164,9 @@ def make_settings(world: World, folder: Path, **changes: object) -> Settings:
 @contextmanager
 def running(app: FastAPI) -> Iterator[str]:
     """Serve an application on a free port of this machine; yields its address."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", ws="none"))
+    server = uvicorn.Server(
+        uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", ws="none", proxy_headers=False)
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
@@ -225,7 +228,7 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
     chromium = shutil.which("chromium")
     if chromium is None:

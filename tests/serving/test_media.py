@@ -1,5 +1,7 @@
+import os
 from pathlib import Path
 
+import httpx
 import pytest
 
 from recommender.serving.media import find_audio, media_type
@@ -18,6 +20,13 @@ def roots(tmp_path: Path) -> tuple[Path, Path]:
     (music / "stays-in.mp3").symlink_to(music / "a" / "one.mp3")
     (music / "folder-out").symlink_to(outside)
     (music / "loop.mp3").symlink_to(music / "loop.mp3")
+    (music / "folder.mp3").mkdir()
+    (music / "to-passwd.mp3").symlink_to("/etc/passwd")
+    (music / "to-zeros.mp3").symlink_to("/dev/zero")
+    (music / "to-folder.mp3").symlink_to(music / "a")
+    (music / "page.html").write_text("<script>")
+    (music / "to-page.mp3").symlink_to(music / "page.html")
+    os.mkfifo(music / "pipe.mp3")
     return music, uploads
 
 
@@ -40,6 +49,17 @@ def test_a_file_is_found_relative_and_absolute(roots: tuple[Path, Path]) -> None
         "a/../../outside/secret.mp3",
         "leads-out.mp3",
         "loop.mp3",
+        "folder.mp3",
+        "to-passwd.mp3",
+        "to-zeros.mp3",
+        "to-folder.mp3",
+        "to-page.mp3",
+        "page.html",
+        "pipe.mp3",
+        "/dev/zero",
+        "/proc/self/environ",
+        "~/one.mp3",
+        "..",
         "folder-out/secret.mp3",
         "/etc/passwd",
         "a/one.mp3\0.mp3",
@@ -57,3 +77,83 @@ def test_an_absolute_path_outside_is_not_found(roots: tuple[Path, Path]) -> None
 def test_media_types() -> None:
     assert media_type(Path("x.OPUS")) == "audio/ogg"
     assert media_type(Path("x.what")) == "application/octet-stream"
+
+
+def test_a_folder_beside_a_root_with_its_name_in_front_is_outside(tmp_path: Path) -> None:
+    (tmp_path / "music").mkdir()
+    (tmp_path / "music-private").mkdir()
+    (tmp_path / "music-private" / "x.mp3").write_bytes(b"s")
+    assert find_audio("../music-private/x.mp3", [tmp_path / "music"]) is None
+    assert find_audio(str(tmp_path / "music-private" / "x.mp3"), [tmp_path / "music"]) is None
+
+
+AUDIO = "/v1/tracks/low1/audio"
+
+
+def test_one_part_is_sent_as_asked(client: httpx.Client) -> None:
+    whole = client.get(AUDIO)
+    size = len(whole.content)
+    for asked, start, end in (
+        ("bytes=0-0", 0, 1),
+        ("bytes=10-19", 10, 20),
+        ("bytes=-5", size - 5, size),
+        (f"bytes={size - 1}-", size - 1, size),
+        ("bytes=0-99999999999999", 0, size),
+    ):
+        part = client.get(AUDIO, headers={"Range": asked})
+        assert (part.status_code, part.content) == (206, whole.content[start:end]), asked
+        assert part.headers["content-range"] == f"bytes {start}-{end - 1}/{size}"
+        assert part.headers["x-content-type-options"] == "nosniff"
+    assert client.get(AUDIO, headers={"Range": "bytes=0-0", "If-Range": '"other"'}).status_code == 200
+    beyond = client.get(AUDIO, headers={"Range": f"bytes={size}-"})
+    assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{size}")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "bytes=0-0,2-2",
+        "bytes=" + ",".join(f"{n}-" for n in range(99)),
+        "bytes=" + ",".join(["0-"] * 5000),
+        "bytes=0-,0-,0-",
+        "bytes=" + "9" * 5000 + "-",
+        "bytes=0-" + "9" * 5000,
+        "bytes=-" + "9" * 5000,
+        "bytes=" + "-" * 1000,
+        "bytes=",
+        "items=0-1",
+        "bytes=a-b",
+        "bytes=\u0661-\u0662",
+        "=" * 1000,
+    ],
+)
+def test_more_parts_and_nonsense_get_the_whole_file_once(client: httpx.Client, asked: str) -> None:
+    whole = client.get(AUDIO)
+    answer = client.get(AUDIO, headers={"Range": asked.encode()})  # type: ignore[dict-item]
+    assert answer.status_code == 200
+    assert answer.content == whole.content
+    assert answer.headers["content-type"] == "audio/wav"
+
+
+def test_two_range_lines_are_as_good_as_none(client: httpx.Client) -> None:
+    answer = client.get(AUDIO, headers=[("Range", "bytes=0-1"), ("Range", "bytes=2-3")])
+    assert answer.status_code == 200
+
+
+def test_head_tells_the_size_and_sends_nothing(client: httpx.Client) -> None:
+    whole, head = client.get(AUDIO), client.head(AUDIO)
+    assert (head.status_code, head.content) == (200, b"")
+    for name in ("content-length", "content-type", "etag", "accept-ranges"):
+        assert head.headers[name] == whole.headers[name]
+    part = client.head(AUDIO, headers={"Range": "bytes=0-9"})
+    assert (part.status_code, part.content, part.headers["content-length"]) in ((206, b"", "10"), (200, b"", "10"))
+
+
+def test_a_link_that_appears_later_does_not_lead_out(serve: object, world: object, tmp_path: Path) -> None:
+    music = tmp_path / "music"
+    music.mkdir()
+    (music / "low1.wav").symlink_to("/etc/passwd")
+    client: httpx.Client = serve(music_roots=(music,))  # type: ignore[operator]
+    answer = client.get(AUDIO)
+    assert answer.status_code == 404
+    assert "root:" not in answer.text

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from recommender.serving.context import ServerContext
 from recommender.serving.problems import problems
 from recommender.serving.schemas import ListenIn, ListenResult, ListensIn, ListensReport
+from recommender.serving.security import CallerNow
 from recommender.serving.store import Listen
 
 router = APIRouter(prefix="/v1/listens", tags=["listens"])
@@ -17,13 +18,15 @@ MAX_AHEAD_MS = 10 * 60 * 1000
 
 
 @router.post("", summary="Record listens", responses=problems(400, 413, 422, 503))
-def record_listens(batch: ListensIn, context: ServerContext) -> ListensReport:
+def record_listens(batch: ListensIn, context: ServerContext, caller: CallerNow) -> ListensReport:
     """Store a batch of listens, each once, and report on each.
 
     The same user, track and time, or the same user and client-given id, is stored once: a batch may be sent again.
     Stored listens change that user's next recommendations, and what is known about the tracks, at once. A malformed
-    listen refuses the whole batch (422) before anything is stored.
+    listen refuses the whole batch (422) before anything is stored, as does a user that the key may not speak of (403).
     """
+    for user_id in {listen.user_id for listen in batch.listens}:
+        caller.check_user(user_id)
     now_ms = time.time_ns() // 1_000_000
     tracks = context.live.catch_up().model.catalog.tracks
     results: dict[int, ListenResult] = {}

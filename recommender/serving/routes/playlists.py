@@ -13,13 +13,15 @@ from scipy import sparse
 
 from recommender.data.interactions import DISLIKED
 from recommender.playlists.builder import Playlist, Rules, Seeds, build_playlist
-from recommender.playlists.formats import FORMATS, Entry, file_name_of
+from recommender.playlists.entries import Entry
+from recommender.playlists.formats import MEDIA_TYPES, Ending, file_name_of, playlist_bytes
 from recommender.serving.context import Context, Now, ServerContext
 from recommender.serving.live import Snapshot
 from recommender.serving.problems import problems
 from recommender.serving.routes.atlas import members_of
 from recommender.serving.schemas import Track
 from recommender.serving.schemas.playlists import PlaylistAnswer, PlaylistRequest
+from recommender.serving.security import CallerNow
 from recommender.serving.views import history, tracks_of
 
 router = APIRouter(prefix="/v1/playlists", tags=["playlists"])
@@ -28,10 +30,14 @@ HEART = 20
 """A playlist of a cluster alone follows the taste of somebody who plays so many of its most typical tracks."""
 
 Rows = npt.NDArray[np.int32]
+ENDINGS: dict[str, Ending] = {"m3u8": ".m3u8", "xspf": ".xspf", "jspf": ".jspf"}
 FILES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The playlist.",
-        "content": {media: {"schema": {"type": "string", "format": "binary"}} for media, _ in FORMATS.values()},
+        "content": {
+            media: {"schema": {"type": "string", "format": "binary"}}
+            for media in (MEDIA_TYPES[ending] for ending in ENDINGS.values())
+        },
     }
 }
 
@@ -47,12 +53,15 @@ def make_playlist(
     request: Request,
     now: Now,
     context: ServerContext,
+    caller: CallerNow,
     format: Annotated[  # noqa: A002 - the word that people look for in an address
         Literal["json", "m3u8", "xspf", "jspf"] | None,
         Query(description="By the Accept header if left out; the files hold this server's addresses of the audio."),
     ] = None,
 ) -> PlaylistAnswer | Response:
     """Choose tracks by seeds and rules and put them in an order; rules that could not be kept are named."""
+    for user_id in asked.users:
+        caller.check_user(user_id)
     playlist = _as_given(now, asked) if asked.as_given else _built(context, now, asked)
     tracks = tracks_of(now, now.model.catalog.tracks.rows(playlist.track_ids, unknown="raise"))
     ending = format or _accepted(request.headers.get("accept", ""))
@@ -100,6 +109,7 @@ def _built(context: Context, now: Snapshot, asked: PlaylistRequest) -> Playlist:
         exclude=np.r_[np.flatnonzero(~allowed), known.rows(asked.exclude, unknown="drop")].astype(np.int32),
         unheard=asked.unheard,
         ordered=asked.ordered,
+        arc=asked.arc,
     )
     return build_playlist(
         model,
@@ -109,6 +119,7 @@ def _built(context: Context, now: Snapshot, asked: PlaylistRequest) -> Playlist:
         made_at=datetime.now(UTC),
         bundle_version=now.manifest.version,
         seed=asked.seed,
+        signatures=now.signatures,
     )
 
 
@@ -131,22 +142,24 @@ def _one_row(columns: npt.NDArray[np.integer], width: int) -> sparse.csr_matrix:
 
 
 def _accepted(accept: str) -> str:
-    return next((ending for ending, (media, _) in FORMATS.items() if media in accept), "json")
+    return next((name for name, ending in ENDINGS.items() if MEDIA_TYPES[ending] in accept), "json")
 
 
 def _file(playlist: Playlist, tracks: list[Track], ending: str, base: str) -> Response:
     entries = [
         Entry(
-            f"{base}v1/tracks/{quote(track.id, safe='')}/audio" if track.playable else "",
+            track.id,
             track.title,
             track.artist,
             track.album,
-            track.duration_s,
+            np.nan if track.duration_s is None else track.duration_s,
+            None,
+            f"{base}v1/tracks/{quote(track.id, safe='')}/audio" if track.playable else "",
         )
         for track in tracks
     ]
-    media, write = FORMATS[ending]
     name = quote(f"{file_name_of(playlist.name)}.{ending}")
     disposition = f"attachment; filename=\"playlist.{ending}\"; filename*=UTF-8''{name}"
-    text = write(playlist.name, entries).encode("utf-8", errors="replace")
-    return Response(text, media_type=media, headers={"Content-Disposition": disposition})
+    kind = ENDINGS[ending]
+    content = playlist_bytes(kind, playlist, entries)
+    return Response(content, media_type=MEDIA_TYPES[kind], headers={"Content-Disposition": disposition})

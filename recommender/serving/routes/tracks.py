@@ -7,15 +7,17 @@ from urllib.parse import quote, urlencode
 
 import numpy as np
 from fastapi import APIRouter, File, Form, Query, Response, UploadFile
-from fastapi.responses import FileResponse
+from fastapi.responses import JSONResponse
 
 from recommender.ranking.ranker import query_of_row, similar_tracks
 from recommender.ranking.sound import clock
 from recommender.serving.context import Now, ServerContext
-from recommender.serving.media import find_audio, media_type
+from recommender.serving.media import AudioResponse, find_audio, media_type
 from recommender.serving.problems import Problem, problems
+from recommender.serving.routes.uploads import upload_status
 from recommender.serving.schemas import MAX_TOP, SimilarItem, SimilarTracks, TrackAnswer, TrackPage, UploadAnswer
-from recommender.serving.uploads import MAX_NAME, Tags, accept_upload
+from recommender.serving.schemas.uploads import UploadStatus
+from recommender.serving.uploads import MAX_NAME, Tags, UploadLimits, accept_upload
 from recommender.serving.views import evidence_of, tracks_of
 
 router = APIRouter(prefix="/v1/tracks", tags=["tracks"])
@@ -60,7 +62,9 @@ def list_tracks(
     "",
     summary="Upload a track",
     status_code=201,
+    response_model=UploadAnswer,
     responses={
+        202: {"model": UploadStatus, "description": "It is kept, and heard in the background; see its Location."},
         200: {"model": UploadAnswer, "description": "The catalog has this content already."},
         **problems(400, 409, 413, 422, 503, 507),
     },
@@ -72,8 +76,11 @@ def upload_track(
     title: Annotated[str, Form(max_length=MAX_NAME, description="Else from its tags, else its file name.")] = "",
     artist: Annotated[str, Form(max_length=MAX_NAME)] = "",
     album: Annotated[str, Form(max_length=MAX_NAME)] = "",
-) -> UploadAnswer:
-    """Keep the file, listen to it, and place it among the known tracks: it can be recommended and played at once."""
+) -> UploadAnswer | Response:
+    """Keep the file, listen to it, and place it among the known tracks: it can be recommended and played at once.
+
+    A file that lasts long, or comes while others wait, is kept and heard in the background (202).
+    """
     accepted = accept_upload(
         file.file,
         file.filename or "",
@@ -82,13 +89,22 @@ def upload_track(
         hearing=context.hearing,
         store=context.store,
         live=context.live,
+        limits=UploadLimits(context.settings.long_upload_s, context.settings.max_queued_uploads),
     )
     now = context.live.snapshot()
-    response.status_code = 201 if accepted.created else 200
+    if accepted.outcome == "queued":
+        context.wake_uploads()
+        place = f"/v1/uploads/{quote(accepted.track_id, safe='')}"
+        status = upload_status(now, accepted.track_id, "queued").model_dump(mode="json")
+        return JSONResponse(status, 202, {"Location": place, "Retry-After": "2"})
+    response.status_code = 201 if accepted.outcome == "created" else 200
     response.headers["Location"] = f"/v1/tracks/{quote(accepted.track_id, safe='')}"
     track = tracks_of(now, [now.model.catalog.tracks.row(accepted.track_id)])[0]
     return UploadAnswer(
-        bundle=now.manifest.version, track=track, created=accepted.created, warnings=list(accepted.warnings)
+        bundle=now.manifest.version,
+        track=track,
+        created=accepted.outcome == "created",
+        warnings=list(accepted.warnings),
     )
 
 
@@ -123,16 +139,16 @@ def list_similar(track_id: str, now: Now, top: Annotated[int, Query(ge=1, le=MAX
 @router.get(
     "/{track_id:path}/audio",
     summary="Play a track",
-    response_class=FileResponse,
+    response_class=AudioResponse,
     responses={**AUDIO_RESPONSES, **problems(404, 416)},
 )
-def get_audio(track_id: str, now: Now, context: ServerContext) -> FileResponse:
+def get_audio(track_id: str, now: Now, context: ServerContext) -> AudioResponse:
     """Send the file of a track of the catalog, in parts where the client asks for parts."""
     row = now.model.catalog.tracks.row(track_id)
     path = find_audio(str(now.model.catalog.table["path"].iloc[row]), context.audio_roots)
     if path is None:
         raise Problem(404, "no-audio", f"there is no file to play for track {track_id!r} in the music folders")
-    return FileResponse(path, media_type=media_type(path), headers={"Cache-Control": "private, max-age=3600"})
+    return AudioResponse(path, media_type=media_type(path), headers={"Cache-Control": "private, max-age=3600"})
 
 
 router.add_api_route("/{track_id:path}/audio", get_audio, methods=["HEAD"], include_in_schema=False)

@@ -7,7 +7,7 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 import numpy as np
-from fastapi import APIRouter, BackgroundTasks, Query
+from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 
 from recommender.ranking.exploration import ExploreConfig, generator_of
 from recommender.ranking.ranker import RecommendOptions, explain
@@ -26,7 +26,7 @@ from recommender.serving.schemas import (
     UserPage,
 )
 from recommender.serving.served import bucket_of, slots_of
-from recommender.serving.views import evidence_of, history, recommendations_for, tracks_of
+from recommender.serving.views import evidence_of, history, recommendations_for, to_json, tracks_of
 
 router = APIRouter(prefix="/v1/users", tags=["users"])
 SHOWN_PLAYS = 5
@@ -57,11 +57,17 @@ def list_users(
     )
 
 
-@router.get("/{user_id:path}/recommendations", summary="Recommend to a user", responses=problems(404, 422))
-def recommend_to_user(
+@router.get(
+    "/{user_id:path}/recommendations",
+    summary="Recommend to a user",
+    response_model=Recommendations,
+    responses={304: {"description": "What If-None-Match names is still the answer."}, **problems(404, 422)},
+)
+async def recommend_to_user(
     user_id: str,
     now: Now,
     context: ServerContext,
+    request: Request,
     after: BackgroundTasks,
     top: Annotated[int, Query(ge=1, le=MAX_TOP, description="Length of the list.")] = 20,
     include_heard: Annotated[bool, Query(description="Whether heard tracks may come back.")] = False,
@@ -80,37 +86,45 @@ def recommend_to_user(
     popularity: Annotated[float, Query(ge=-1, le=1, description=DIALS["popularity"])] = 0.0,
     distaste: Annotated[float, Query(ge=0, le=1, description=DIALS["distaste"])] = 1.0,
     artist_gap: Annotated[int, Query(ge=0, le=MAX_TOP, description=DIALS["artist_gap"])] = ARTIST_GAP,
-) -> Recommendations:
-    """Recommend by everything that is known now, the listens of this second included.
+) -> Response:
+    """Recommend by everything that is known now, the user's listens of this second included.
 
     A user without plays gets popular tracks and new releases by turns; `basis` and `note` say so. Some places try
     tracks that may be better than is known: they are marked, stay the same for a while, and every place says how
     probable it was. A list that `include_heard` or `max_listeners` changes tries nothing, and is not logged.
     """
-    plays, heard = history(now, user_id)
-    rows = None if max_listeners is None else np.flatnonzero(now.model.evidence <= max_listeners).astype(np.int32)
-    options = RecommendOptions(
-        top=top,
-        include_heard=include_heard,
-        candidate_rows=rows,
-        max_per_artist=max_per_artist or None,
-        artist_gap=artist_gap,
-        diversity=diversity,
-        calibration=calibration,
-        discovery=discovery,
-        popularity=popularity,
-        distaste=distaste,
-    )
-    if include_heard or max_listeners is not None:
-        return recommendations_for(now, plays, heard, options, user=user_id)
-    settings, at_ms = context.settings, time.time_ns() // 1_000_000
+    version, settings, at_ms = context.live.version_of(user_id), context.settings, time.time_ns() // 1_000_000
     bucket_ms = bucket_of(at_ms, settings.explore_every_s)
-    exploring = ExploreConfig(share=settings.explore if explore is None else explore)
-    rng = generator_of(settings.explore_seed, user_id, now.manifest.version, bucket_ms)
-    answer = recommendations_for(now, plays, heard, options, user=user_id, exploring=exploring, rng=rng)
-    if settings.log_served:
-        after.add_task(context.served_log.write, slots_of(answer, at_ms, bucket_ms, max_per_artist))
-    return answer
+
+    def produce() -> bytes:
+        plays, heard = history(now, user_id)
+        rows = None if max_listeners is None else np.flatnonzero(now.model.evidence <= max_listeners).astype(np.int32)
+        options = RecommendOptions(
+            top=top,
+            include_heard=include_heard,
+            candidate_rows=rows,
+            max_per_artist=max_per_artist or None,
+            artist_gap=artist_gap,
+            diversity=diversity,
+            calibration=calibration,
+            discovery=discovery,
+            popularity=popularity,
+            distaste=distaste,
+        )
+        if include_heard or max_listeners is not None:
+            return to_json(recommendations_for(now, plays, heard, options, user=user_id))
+        exploring = ExploreConfig(share=settings.explore if explore is None else explore)
+        rng = generator_of(settings.explore_seed, user_id, now.manifest.version, bucket_ms)
+        answer = recommendations_for(now, plays, heard, options, user=user_id, exploring=exploring, rng=rng)
+        if settings.log_served:
+            after.add_task(context.served_log.write, slots_of(answer, at_ms, bucket_ms, max_per_artist))
+        return to_json(answer)
+
+    response = await context.answers.respond(
+        request, (user_id, request.scope["query_string"], bucket_ms), version, produce
+    )
+    response.background = after
+    return response
 
 
 @router.get(

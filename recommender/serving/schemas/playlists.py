@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
+from recommender.playlists.energy import Arc
 from recommender.serving.schemas.base import MAX_TOP, Identifier, with_example
 from recommender.serving.schemas.tracks import TRACK_EXAMPLE, Track
 
@@ -44,6 +45,7 @@ class PlaylistRequest(BaseModel):
     exclude: list[Identifier] = Field(default_factory=list, max_length=MAX_TOP)
     unheard: bool = Field(default=False, description="Only what none of the users has heard.")
     ordered: bool = Field(default=True, description="Whether neighbours are to sound alike; else the best come first.")
+    arc: Arc = Field(default="none", description="How energy moves: peak is a warm-up, a peak and a cool-down.")
     as_given: bool = Field(
         default=False, description="The tracks are the playlist: nothing is added, left out or moved; for a download."
     )

@@ -1,0 +1,408 @@
+"""Who may ask what. Where keys are required, every request to the API brings one, and its scopes say what it may do.
+
+Keys are required where a setting says so, and for every connection that does not come in over loopback, whatever the
+settings say. A key comes as ``Authorization: Bearer KEY`` or ``X-Api-Key: KEY``, or in the cookie that the page's login
+sets; never in an address, which ends up in logs and histories.
+
+Listening is personal: who listens to what is told only to a key that may speak of that user.
+
+========  ==============================================================================================
+scope     what a key with it may do
+========  ==============================================================================================
+read      the catalog: find, play and compare tracks, the model, recommendations for nobody in particular
+listen    record listens and verdicts of the users that it may speak of
+upload    add tracks, and see what became of them
+admin     everything, of everybody
+========  ==============================================================================================
+
+A key *may speak of* the user that it is bound to; an unbound one of every user if it has *listen* (the server of an
+app, which knows its users), else of none. What is personal takes *read* and such a user:
+
+=====================  ========================================================  ====================================
+rule                   routes                                                    keys
+=====================  ========================================================  ====================================
+open                   the page, its files, the API's description, whether the    everybody
+                       server lives and is ready
+known                  who am I, the login                                       any key
+catalog                tracks, similar, audio, map, model, what rests on no user  read
+personal               recommendations, explanations, verdicts, export           read, and may speak of that user
+everyone               the users, and who would like a track                     read and listen, unbound
+listen                 listens, verdicts                                         listen, and may speak of that user
+erase                  erasing a user                                            listen, and bound to that user
+upload                 adding a track, what became of it                         upload
+metrics                metrics                                                   admin, or anybody on this machine
+admin                  loading a bundle, naming a cluster, whatever has no rule  admin
+=====================  ========================================================  ====================================
+
+So a key that only reads gives away nobody's listening when it leaks; one that only listens can add, but not look; a
+listener's own app gets a bound key and sees its own listener only. Nobody but the listener and an administrator erases.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+import time
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from anyio import to_thread
+from fastapi import Depends, Request
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from recommender.errors import StoreError
+from recommender.serving.keys import Key, Keyring, id_of
+from recommender.serving.limits import Pass, RateLimits, network_of
+from recommender.serving.problems import Problem, problem_response, problems
+
+log = logging.getLogger(__name__)
+COOKIE = "firstlisten_key"
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+Rule = Literal["open", "known", "catalog", "personal", "everyone", "listen", "erase", "upload", "metrics", "admin"]
+RULES: dict[str, Rule] = {
+    "GET /": "open",
+    "GET /docs": "open",
+    "GET /login": "open",
+    "GET /healthz": "open",
+    "GET /readyz": "open",
+    "GET /metrics": "metrics",
+    "GET /v1/session": "known",
+    "POST /v1/session": "known",
+    "DELETE /v1/session": "open",
+    "GET /v1/model": "catalog",
+    "POST /v1/model/reload": "admin",
+    "GET /v1/tracks": "catalog",
+    "POST /v1/tracks": "upload",
+    "GET /v1/uploads/{upload_id:path}": "upload",
+    "GET /v1/tracks/{track_id:path}": "catalog",
+    "GET /v1/tracks/{track_id:path}/similar": "catalog",
+    "GET /v1/tracks/{track_id:path}/audio": "catalog",
+    "HEAD /v1/tracks/{track_id:path}/audio": "catalog",
+    "GET /v1/tracks/{track_id:path}/listeners": "everyone",
+    "GET /v1/map": "catalog",
+    "GET /v1/clusters": "catalog",
+    "PUT /v1/clusters/{cluster_id}": "admin",
+    "POST /v1/playlists": "catalog",
+    "POST /v1/recommendations": "catalog",
+    "GET /v1/users": "everyone",
+    "GET /v1/users/{user_id:path}/recommendations": "personal",
+    "GET /v1/users/{user_id:path}/explanations/{track_id:path}": "personal",
+    "GET /v1/users/{user_id:path}/shares": "personal",
+    "GET /v1/users/{user_id:path}/export": "personal",
+    "DELETE /v1/users/{user_id:path}": "erase",
+    "GET /v1/users/{user_id:path}/feedback": "personal",
+    "PUT /v1/users/{user_id:path}/feedback/{track_id:path}": "listen",
+    "POST /v1/listens": "listen",
+}
+"""By method and path of a route. What is not here is for administrators."""
+
+BEFORE_BODY: dict[tuple[str, str], Rule] = {("POST", "/v1/tracks"): "upload", ("GET", "/metrics"): "metrics"}
+"""Looked at before a body is read: nobody sends a large file only to learn that they may not."""
+
+UPLOAD = ("POST", "/v1/tracks")
+_SCOPE_OF: dict[Rule, str] = {"catalog": "read", "personal": "read", "listen": "listen", "upload": "upload"}
+_KEY_IN_TEXT = re.compile(r"(fl_[0-9a-f]{12})_[A-Za-z0-9_-]{16,}")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who sent a request.
+
+    Parameters
+    ----------
+    key : Key or None
+        The key that came with it, if it is valid.
+    trusted : bool
+        Whether nobody is asked for a key here: all is allowed.
+    on_loopback : bool
+        Whether it comes from this machine, with no sign of a proxy between.
+    trouble : str
+        Why the key that came is none; empty if none came.
+    """
+
+    key: Key | None = None
+    trusted: bool = False
+    on_loopback: bool = False
+    trouble: str = ""
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether everything is allowed."""
+        return self.trusted or (self.key is not None and "admin" in self.key.scopes)
+
+    def has(self, scope: str) -> bool:
+        """Tell whether the key has a scope; an administrator's has all."""
+        return self.is_admin or (self.key is not None and scope in self.key.scopes)
+
+    def speaks_of(self, user_id: str | None) -> bool:
+        """Tell whether the key may speak of a user; None stands for every user."""
+        if self.is_admin or self.key is None:
+            return self.is_admin
+        return "listen" in self.key.scopes if self.key.user_id is None else self.key.user_id == user_id
+
+    def check(self, rule: Rule, user_id: str | None = None) -> None:
+        """Raise the Problem that stands in the way of a request under `rule`, if there is one."""
+        if rule == "open" or self.is_admin or (rule == "metrics" and self.on_loopback):
+            return
+        if self.key is None:
+            raise self._unknown()
+        if rule == "known":
+            return
+        scope = _SCOPE_OF.get(rule)
+        if scope is not None:
+            if not self.has(scope):
+                raise _forbidden(f"the key {self.key.name!r} lacks the scope {scope!r}", scope)
+            if rule in ("personal", "listen") and user_id is not None:
+                self.check_user(user_id)
+            return
+        if rule == "everyone" and self.has("read") and self.speaks_of(None):
+            return
+        if rule == "erase" and self.has("listen") and self.key.user_id is not None and self.key.user_id == user_id:
+            return
+        raise _forbidden(f"the key {self.key.name!r} may not do this", "read listen" if rule == "everyone" else "admin")
+
+    def check_user(self, user_id: str) -> None:
+        """Raise a Problem if the key may not speak of a user."""
+        if not self.speaks_of(user_id):
+            name = "" if self.key is None else self.key.name
+            who = f"the key {name!r} may not speak of user {user_id!r}"
+            raise _forbidden(f"{who}; use one that is bound to this user, or an unbound one with 'listen'", "listen")
+
+    def _unknown(self) -> Problem:
+        error = ', error="invalid_token"' if self.trouble else ""
+        detail = self.trouble or "this takes an API key; send it as 'Authorization: Bearer KEY'"
+        return Problem(401, "no-key", detail, {"WWW-Authenticate": f'Bearer realm="firstlisten"{error}'})
+
+
+def _forbidden(detail: str, scope: str) -> Problem:
+    challenge = f'Bearer realm="firstlisten", error="insufficient_scope", scope="{scope}"'
+    return Problem(403, "not-allowed", detail, {"WWW-Authenticate": challenge})
+
+
+class Guard:
+    """The middleware that finds out who asks.
+
+    Parameters
+    ----------
+    app : ASGI application
+    keyring : Keyring
+    require_keys : bool
+        Whether keys are required on loopback too.
+    limits : RateLimits
+        They hold where keys are required.
+    """
+
+    def __init__(self, app: ASGIApp, keyring: Keyring, require_keys: bool, limits: RateLimits) -> None:
+        self._app, self._keyring, self._require_keys, self._limits = app, keyring, require_keys, limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        caller = Caller(trusted=True)
+        if self._require_keys or is_public(scope.get("server")):
+            headers = Headers(scope=scope)
+            try:
+                caller = await self._caller(scope, headers)
+                send = _with_headers(send, self._let_pass(scope, caller))
+                rule = BEFORE_BODY.get((scope.get("method", "GET"), scope["path"].rstrip("/")))
+                if rule is not None:
+                    caller.check(rule)
+            except Problem as problem:
+                request = Request(scope)
+                answer = problem_response(
+                    request, problem.status, problem.kind, problem.detail, headers=problem.headers
+                )
+                await answer(scope, receive, send)
+                return
+        scope.setdefault("state", {})["caller"] = caller
+        await self._app(scope, receive, send)
+
+    def _let_pass(self, scope: Scope, caller: Caller) -> Pass | None:
+        """Count a request, by its key or else by its address; raise a Problem where it is one too many."""
+        who = _network(scope) if caller.key is None else f"key {caller.key.key_id}"
+        is_upload = (scope.get("method"), scope["path"].rstrip("/")) == UPLOAD
+        if scope["path"] == "/healthz":
+            return None
+        passed = [self._limits.requests.take(who), self._limits.uploads.take(who) if is_upload else None]
+        for one in passed:
+            if one is not None and not one.allowed:
+                raise one.problem()
+        return passed[1] or passed[0]
+
+    async def _caller(self, scope: Scope, headers: Headers) -> Caller:
+        on_loopback = is_loopback(scope.get("client")) and not any(
+            name in headers for name in ("x-forwarded-for", "forwarded", "via")
+        )
+        text, in_cookie = credential_of(headers)
+        if text is None:
+            return Caller(on_loopback=on_loopback)
+        if in_cookie:
+            _check_origin(scope["method"], headers)
+        key, trouble = await self._verified(text, _network(scope))
+        return Caller(key, on_loopback=on_loopback, trouble=trouble)
+
+    async def _verified(self, text: str, network: str) -> tuple[Key | None, str]:
+        key_id = id_of(text)
+        if key_id is None:
+            self._count_failure(network)
+            return None, "this is no API key; make one with: firstlisten keys WORKSPACE create"
+        key = self._keyring.remembered(key_id)
+        looked = self._limits.failures.take(network, 0) if key is None else None
+        if looked is not None and not looked.allowed:
+            raise looked.problem()  # the store is not asked for every guess
+        try:
+            if key is None:
+                key = await to_thread.run_sync(self._keyring.read, key_id)
+        except StoreError as error:
+            raise Problem(503, "store-unavailable", str(error), {"Retry-After": "5"}) from error
+        if key is None or not key.matches(text):
+            self._count_failure(network)
+            return None, "this API key is not known here"
+        if not key.is_valid(time.time_ns() // 1_000_000):
+            return None, f"the key {key.name!r} was revoked or has expired; ask for another"
+        await self._note_use(key)
+        return key, ""
+
+    def _count_failure(self, network: str) -> None:
+        counted = self._limits.failures.take(network)
+        if counted is not None and not counted.allowed:
+            raise counted.problem()
+
+    async def _note_use(self, key: Key) -> None:
+        if key.is_used_lately(time.time_ns() // 1_000_000):
+            return
+        try:
+            await to_thread.run_sync(self._keyring.note_use, key)
+        except StoreError as error:
+            log.warning("when the key %s was used is not kept: %s", key.key_id, error)
+
+
+def credential_of(headers: Headers) -> tuple[str | None, bool]:
+    """Return the key that came with a request, if one did, and whether it was in the cookie."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return token.strip(), False
+    if "x-api-key" in headers:
+        return headers["x-api-key"].strip(), False
+    for cookie in headers.get("cookie", "").split(";"):
+        name, _, value = cookie.strip().partition("=")
+        if name == COOKIE and value:
+            return value, True
+    return None, False
+
+
+def is_public(server: Any) -> bool:
+    """Tell whether a connection came in at an address that other machines reach; a socket file is none."""
+    address = _address(server)
+    return address is not None and not address.is_loopback
+
+
+def is_loopback(client: Any) -> bool:
+    """Tell whether a connection comes from this machine."""
+    address = _address(client)
+    return address is not None and address.is_loopback
+
+
+async def authorize(request: Request) -> None:
+    """Let a request pass, or raise the Problem that stands in its way: a dependency of every route."""
+    caller = caller_of(request)
+    if not caller.trusted:
+        rule = RULES.get(f"{request.method} {request.scope['route'].path}", "admin")
+        caller.check(rule, request.path_params.get("user_id"))
+
+
+def caller_of(request: Request) -> Caller:
+    """Return who sent a request."""
+    caller: Caller = request.scope.get("state", {}).get("caller", Caller())
+    return caller
+
+
+CallerNow = Annotated[Caller, Depends(caller_of)]
+
+
+def describe_security(schema: dict[str, Any]) -> None:
+    """Add to an OpenAPI document how a key is sent, and what a request without one is answered."""
+    schema["components"]["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "Where keys are required: Bearer KEY."},
+        "header": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+    }
+    for path, methods in schema["paths"].items():
+        for method, route in methods.items():
+            rule = rule_of_template(f"{method.upper()} {path}")
+            if rule != "open":
+                route["security"] = [{}, {"bearer": []}, {"header": []}]
+                for status, answer in problems(401, 403, 429).items():
+                    route["responses"].setdefault(str(status), answer)
+
+
+def rule_of_template(operation: str) -> Rule:
+    """Return the rule of a route as OpenAPI spells it, such as ``GET /v1/tracks/{track_id}``."""
+    by_template = {re.sub(r":\w+}", "}", route): rule for route, rule in RULES.items()}
+    return by_template.get(operation, "admin")
+
+
+class HideKeys(logging.Filter):
+    """Keeps secrets out of a log: of a key that somebody put where it does not belong, the public part is left."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change the record; it is always kept."""
+        record.msg = without_keys(record.msg)
+        if isinstance(record.args, tuple):
+            record.args = tuple(map(without_keys, record.args))
+        return True
+
+
+def without_keys(value: Any) -> Any:
+    """Return a text without the secret part of any key in it; what is no text is returned as it is.
+
+    Examples
+    --------
+    >>> without_keys("GET /?key=fl_0123456789ab_" + "x" * 43)
+    'GET /?key=fl_0123456789ab_...'
+    """
+    return _KEY_IN_TEXT.sub(r"\1_...", value) if isinstance(value, str) else value
+
+
+def _check_origin(method: str, headers: Headers) -> None:
+    """Refuse a write that a cookie vouches for but this server's own page did not send: another port is another site.
+
+    Browsers say where a request comes from, ``Sec-Fetch-Site`` over TLS and on loopback, ``Origin`` everywhere.
+    """
+    if method in SAFE_METHODS:
+        return
+    site = headers.get("sec-fetch-site")
+    origin = headers.get("origin", "").partition("://")[2]
+    if site != "same-origin" and (site is not None or not origin or origin != headers.get("host")):
+        raise Problem(403, "cross-site", "a login in a browser is good for this server's own page only; send the key")
+
+
+def _with_headers(send: Send, passed: Pass | None) -> Send:
+    if passed is None:
+        return send
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in passed.headers().items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return sending
+
+
+def _network(scope: Scope) -> str:
+    client = scope.get("client")
+    return network_of(str(client[0])) if client else "unknown"
+
+
+def _address(pair: Any) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        found = ipaddress.ip_address(pair[0].partition("%")[0])
+    except (TypeError, ValueError, IndexError, AttributeError):
+        return None
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return mapped or found
