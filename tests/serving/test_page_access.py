@@ -1,11 +1,16 @@
 """The page for everybody: by keyboard, on a phone, in light and dark, calm, and with a key."""
 
-from typing import TYPE_CHECKING
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
-from tests.serving.conftest import opened
+from recommender.serving.app import create_app
+from recommender.serving.keys import Keyring
+from recommender.serving.store import Store
+from tests.serving.conftest import make_settings, opened, running
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -93,6 +98,14 @@ def test_everything_is_reached_by_tab_in_order_and_shows_it(page: "Page", view: 
     }[view]
     assert [name for name in names if name in wanted] == wanted
     assert len(names) < 400
+
+
+def test_tab_leaves_a_field_whose_suggestions_are_open(page: "Page") -> None:
+    page.focus("#user")
+    page.wait_for_selector("#users [role=option]")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "All tracks"
+    assert not page.locator("#users").is_visible()
 
 
 def test_the_skip_link_goes_past_the_head(page: "Page") -> None:
@@ -210,41 +223,35 @@ def test_rows_move_unless_calm_is_asked_for(browser: "Browser", serve: object, m
         assert (page.evaluate("window.moved") > 0) == (motion == "no-preference")
 
 
-def test_a_key_is_asked_for_once_and_not_kept_by_the_page(browser: "Browser", client: httpx.Client) -> None:
-    """The server's side of keys has tests of its own; here a stand-in refuses what comes without its cookie."""
-    known = {"key": False, "asked": 0}
-
-    def gate(route: object) -> None:
-        if known["key"]:
-            route.fallback()  # type: ignore[attr-defined]
-        else:
-            route.fulfill(status=401, json={"detail": "this server asks for a key"})  # type: ignore[attr-defined]
-
-    def log_in(route: object) -> None:
-        known["asked"] += 1
-        if route.request.headers.get("authorization") == "Bearer fl_right":  # type: ignore[attr-defined]
-            known["key"] = True
-            route.fulfill(json={"scopes": []})  # type: ignore[attr-defined]
-        else:
-            route.fulfill(status=401, json={"detail": "no such key"})  # type: ignore[attr-defined]
-
-    context = browser.new_context()
-    page = context.new_page()
-    page.route("**/v1/**", gate)
-    page.route("**/v1/session", log_in)
-    page.goto(str(client.base_url))
-    page.wait_for_selector("#key-dialog[open]")
-    assert "asks for a key" in page.inner_text("#key-status")
-    page.fill("#key", "fl_wrong")
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#key-status >> text=no such key")
-    page.fill("#key", "fl_right")
-    page.keyboard.press("Enter")
-    page.wait_for_selector("body[data-ready=yes]")
-    page.wait_for_selector("#results .row")
-    assert not page.locator("#key-dialog").is_visible()
-    assert known["asked"] == 2
-    kept = page.evaluate("JSON.stringify([{ ...localStorage }, { ...sessionStorage }, location.href, document.cookie])")
-    assert "fl_" not in kept
-    assert page.input_value("#key") == ""
-    context.close()
+def test_a_key_is_asked_for_once_and_not_kept_by_the_page(browser: "Browser", world: Any, tmp_path: Path) -> None:
+    """The key is bound to one user: the page is theirs, and says what it may not show."""
+    settings = make_settings(world, tmp_path, require_keys=True)
+    with closing(Store.open(settings.store_url)) as store:
+        key = Keyring(store).create("phone", scopes=["read", "listen"], user_id="u03")[1]
+    with running(create_app(settings)) as address:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(address)
+        page.wait_for_selector("#key-dialog[open]")
+        assert page.evaluate("document.activeElement.id") == "key"
+        page.fill("#key", "fl_wrong")
+        page.keyboard.press("Enter")
+        page.wait_for_function("() => document.getElementById('key').value === ''")
+        page.fill("#key", key)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("body[data-ready=yes]")
+        page.wait_for_selector("#results .row")
+        assert not page.locator("#key-dialog").is_visible()
+        page.wait_for_function("() => document.getElementById('listener-status').textContent.startsWith('For u03')")
+        page.wait_for_function("() => document.getElementById('fans-status').textContent !== ''")
+        page.locator("#recommendations .verdict-love").first.click()
+        page.wait_for_function("() => document.getElementById('listener-change').textContent.includes('loved')")
+        kept = page.evaluate(
+            "JSON.stringify([{ ...localStorage }, { ...sessionStorage }, location.href, document.cookie])"
+        )
+        assert "fl_" not in kept
+        assert page.input_value("#key") == ""
+        page.reload()
+        page.wait_for_selector("body[data-ready=yes]")
+        assert not page.locator("#key-dialog").is_visible()
+        context.close()

@@ -65,6 +65,7 @@ ALLOWED: dict[str, tuple[set[str], str, Any]] = {
     "GET /v1/users": ({"both", "admin"}, "/v1/users", None),
     "GET /v1/users/{user_id:path}/recommendations": (OF_U01, "/v1/users/u01/recommendations", None),
     "GET /v1/users/{user_id:path}/explanations/{track_id:path}": (OF_U01, "/v1/users/u01/explanations/low0", None),
+    "GET /v1/users/{user_id:path}/shares": (OF_U01, "/v1/users/u01/shares?track=low0", None),
     "GET /v1/users/{user_id:path}/feedback": (OF_U01, "/v1/users/u01/feedback", None),
     "GET /v1/users/{user_id:path}/shares": (OF_U01, "/v1/users/u01/shares?track=low0", None),
     "PUT /v1/users/{user_id:path}/feedback/{track_id:path}": (

@@ -80,6 +80,7 @@ function request() {
     max_per_artist: number("cap") ?? null,
     tempo_from: number("tempo_from"),
     tempo_to: number("tempo_to"),
+    arc: fields.get("arc"),
     ordered: fields.has("ordered"),
     unheard: fields.has("unheard"),
     seed: varied,

@@ -16,6 +16,7 @@ import { h, toast } from "./dom.js";
  */
 export function combobox(field, list, { find, pick, resting, free }) {
   let asked = 0;
+  list.tabIndex = -1; // else Tab stops at it where it can be scrolled, and is lost when it closes
 
   async function suggest(query) {
     const mine = ++asked;
