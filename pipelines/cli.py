@@ -474,24 +474,45 @@ def bundles(
 @app.command()
 def serve(
     workspace: WorkspaceArgument,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
-    workers: Annotated[int, typer.Option(min=1, help="Server processes.")] = 1,
-    explore: Annotated[float, typer.Option(min=0, max=1, help="Share of each list that tries something.")] = 0.1,
+    host: Annotated[str, typer.Option(help="Address to listen on.", envvar="FIRSTLISTEN_HOST")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, envvar="FIRSTLISTEN_PORT")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Server processes.", envvar="FIRSTLISTEN_WORKERS")] = 1,
+    explore: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of each list that tries something.", envvar="FIRSTLISTEN_EXPLORE")
+    ] = 0.1,
     require_keys: Annotated[
-        bool, typer.Option("--require-keys", help="Ask for API keys on this machine too; elsewhere they are required.")
+        bool,
+        typer.Option(
+            "--require-keys",
+            envvar="FIRSTLISTEN_REQUIRE_KEYS",
+            help="Ask for API keys on this machine too; elsewhere they are required.",
+        ),
     ] = False,
     trusted_proxies: Annotated[
-        str, typer.Option(metavar="A,B", help="Addresses of proxies whose X-Forwarded-For is believed.")
+        str,
+        typer.Option(
+            metavar="A,B",
+            envvar="FIRSTLISTEN_TRUSTED_PROXIES",
+            help="Addresses of proxies whose X-Forwarded-For is believed.",
+        ),
     ] = "",
     store: Annotated[
         str,
         typer.Option(
-            metavar="URL", help="Database, as postgresql://USER@HOST/NAME; a file of the workspace if left out."
+            metavar="URL",
+            envvar="FIRSTLISTEN_STORE_URL",
+            help="Database, as postgresql://USER@HOST/NAME; a file of the workspace if left out.",
         ),
     ] = "",
-    log: Annotated[bool, typer.Option("--log/--no-log", help="Keep what was shown, for evaluate --off-policy.")] = True,
-    log_days: Annotated[int, typer.Option(min=1, max=10_000, help="Days for which it is kept.")] = 90,
+    log: Annotated[
+        bool,
+        typer.Option(
+            "--log/--no-log", envvar="FIRSTLISTEN_LOG_SERVED", help="Keep what was shown, for evaluate --off-policy."
+        ),
+    ] = True,
+    log_days: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Days for which it is kept.", envvar="FIRSTLISTEN_SERVED_DAYS")
+    ] = 90,
 ) -> None:
     """The recommendation API and its page."""
     from pipelines import serve as job

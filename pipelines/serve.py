@@ -10,17 +10,18 @@ from typing import Any
 from pipelines import console
 from pipelines.workspace import Workspace
 from recommender.errors import ConfigError, DataError
-from recommender.serving.settings import SETTINGS_VARIABLE, Settings
+from recommender.serving.settings import SETTINGS_VARIABLE, Settings, environment_choices
 
 
 def server_settings(workspace: Workspace, **choices: Any) -> Settings:
-    """Tell a server where everything of the workspace lies; `choices` are other fields of its settings."""
+    """Tell a server where everything of the workspace lies; `choices` win over what the environment says."""
     return Settings(
         **{
             "bundles_dir": workspace.bundles.resolve(),
             "store_url": f"sqlite:///{workspace.folder.resolve() / 'store.sqlite'}",
             "uploads_dir": workspace.uploads.resolve(),
             "music_roots": workspace.music_roots(),
+            **environment_choices(os.environ),
             **choices,
         }
     )

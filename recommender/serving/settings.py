@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from recommender.errors import ConfigError
 
+VARIABLE_PREFIX = "FIRSTLISTEN_"
 SETTINGS_VARIABLE = "FIRSTLISTEN_SERVE_SETTINGS"
 
 
@@ -133,3 +135,38 @@ class Settings:
             return cls(**values)
         except (ValueError, KeyError, TypeError) as error:
             raise ConfigError(f"{SETTINGS_VARIABLE} holds no server settings: {error}") from error
+
+
+def environment_choices(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the settings that environment variables name: ``FIRSTLISTEN_`` and the field in capitals.
+
+    Fields that hold places are left to the workspace. Switches are 1 or 0, true or false, yes or no.
+
+    Raises
+    ------
+    ConfigError
+        If a value is not of the field's kind; the variable is named.
+
+    Examples
+    --------
+    >>> environment_choices({"FIRSTLISTEN_ANSWERS_S": "5", "FIRSTLISTEN_JSON_LOGS": "yes", "HOME": "/root"})
+    {'answers_s': 5.0, 'json_logs': True}
+    """
+    chosen: dict[str, Any] = {}
+    for field in fields(Settings):
+        variable = f"{VARIABLE_PREFIX}{field.name.upper()}"
+        read = _READERS.get(str(field.type))
+        if variable in environment and read is not None:
+            try:
+                chosen[field.name] = read(environment[variable].strip())
+            except (ValueError, KeyError):
+                kind = {"int": "a whole number", "float": "a number", "bool": "1 or 0"}.get(str(field.type), "text")
+                raise ConfigError(f"{variable} is {environment[variable]!r}, expected {kind}") from None
+    return chosen
+
+
+def _switch(text: str) -> bool:
+    return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[text.lower()]
+
+
+_READERS: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "bool": _switch, "str": str}

@@ -67,7 +67,6 @@ ALLOWED: dict[str, tuple[set[str], str, Any]] = {
     "GET /v1/users/{user_id:path}/explanations/{track_id:path}": (OF_U01, "/v1/users/u01/explanations/low0", None),
     "GET /v1/users/{user_id:path}/shares": (OF_U01, "/v1/users/u01/shares?track=low0", None),
     "GET /v1/users/{user_id:path}/feedback": (OF_U01, "/v1/users/u01/feedback", None),
-    "GET /v1/users/{user_id:path}/shares": (OF_U01, "/v1/users/u01/shares?track=low0", None),
     "PUT /v1/users/{user_id:path}/feedback/{track_id:path}": (
         WRITERS_OF_U01,
         "/v1/users/u01/feedback/low0",
