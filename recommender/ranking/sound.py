@@ -12,6 +12,7 @@ import numpy.typing as npt
 from recommender.data.embeddings import Embeddings
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import ModelError
+from recommender.ranking.candidates import best_rows
 
 Float32s = npt.NDArray[np.float32]
 
@@ -195,11 +196,10 @@ def similar_tracks(
     similarity = space.vectors @ query.vector
     similarity[~space.has_vector] = -np.inf
     similarity[np.asarray(exclude, dtype=np.int64)] = -np.inf
-    rows = np.lexsort((np.arange(len(similarity)), -similarity))[:top]
+    rows = best_rows(similarity, top, np.zeros(len(similarity), dtype=np.float32))
     return [
         SimilarTrack(int(row), float(np.clip(similarity[row], -1, 1)), *matching_seconds(space, query, int(row)))
         for row in rows
-        if np.isfinite(similarity[row])
     ]
 
 
