@@ -128,11 +128,12 @@ def app_from_environment() -> FastAPI:
     if text is None:
         raise ConfigError(f"{SETTINGS_VARIABLE} is not set; start the server with: firstlisten serve WORKSPACE")
     _end_with_parent()
-    lines = logging.StreamHandler()
-    lines.setFormatter(logging.Formatter("%(message)s"))
     ours = logging.getLogger("recommender")
-    ours.addHandler(lines)
-    ours.setLevel(logging.INFO)
+    if not ours.handlers:
+        lines = logging.StreamHandler()
+        lines.setFormatter(logging.Formatter("%(message)s"))
+        ours.addHandler(lines)
+        ours.setLevel(logging.INFO)
     return create_app(Settings.from_json(text))
 
 

@@ -115,6 +115,8 @@ def test_what_comes_while_others_wait_is_queued_and_a_full_queue_says_when(
 
 def test_duplicates_at_one_moment_are_one_track(serve: Any, tmp_path: Path) -> None:
     workers = [serve(), serve()]
+    for worker in workers:  # two applications of one process must not build their routes at one moment
+        assert worker.get("/healthz").status_code == 200
     content = song(tmp_path)
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda n: send(workers[n % 2], content, f"n.{('wav', 'mp3')[n % 3 > 0]}"), range(8)))
