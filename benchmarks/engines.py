@@ -23,13 +23,13 @@ from typing import Any
 for name in ("OMP", "OPENBLAS", "MKL"):
     os.environ[f"{name}_NUM_THREADS"] = "1"
 
-import numpy as np  # noqa: E402 - after the threads are set
-from big_bundle import Size, ensure_bundle  # noqa: E402
+import numpy as np
+from big_bundle import Size, ensure_bundle
 
-from recommender.ranking.retrieval import best_of  # noqa: E402
-from recommender.ranking.scoring import track_vectors, user_vectors  # noqa: E402
-from recommender.ranking.taste import tastes_of  # noqa: E402
-from recommender.serving.bundle import current_bundle, load_bundle  # noqa: E402
+from recommender.ranking.retrieval import best_of
+from recommender.ranking.scoring import track_vectors, user_vectors
+from recommender.ranking.taste import tastes_of
+from recommender.serving.bundle import current_bundle, load_bundle
 
 BEST, TAKEN = 200, 400
 Find = Callable[[np.ndarray], np.ndarray]
@@ -49,7 +49,8 @@ def main() -> int:
     exact = [set(np.argpartition(-(tracks @ user), BEST)[:BEST].tolist()) for user in users]
     index = model.retrieval
     assert index is not None
-    short, queries = index.codes.T.astype(np.float32), users @ index.projection
+    short = np.ascontiguousarray(index.codes.T, dtype=np.float32)
+    queries = users @ index.projection
     print(f"{len(tracks)} tracks, {tracks.shape[1]} values, {short.shape[1]} projected")
     print(f"{'engine':34}{'recall@200':>11}{'p50 ms':>9}{'MB':>7}{'build s':>9}")
     for engines, asked in (

@@ -20,10 +20,14 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+for thread_variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[thread_variable] = "1"
 
 import httpx
 import numpy as np
@@ -143,9 +147,9 @@ def started(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    single = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
+    errors = (Path(tempfile.gettempdir()) / f"serving-{port}.log").open("wb")
     at = time.perf_counter()
-    process = subprocess.Popen([*command, str(port)], env=os.environ | single | (environment or {}))
+    process = subprocess.Popen([*command, str(port)], env=os.environ | (environment or {}), stderr=errors)
     address = f"http://127.0.0.1:{port}"
     try:
         while True:
