@@ -147,9 +147,9 @@ def started(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    errors = (Path(tempfile.gettempdir()) / f"serving-{port}.log").open("wb")
     at = time.perf_counter()
-    process = subprocess.Popen([*command, str(port)], env=os.environ | (environment or {}), stderr=errors)
+    with (Path(tempfile.gettempdir()) / f"serving-{port}.log").open("wb") as errors:
+        process = subprocess.Popen([*command, str(port)], env=os.environ | (environment or {}), stderr=errors)
     address = f"http://127.0.0.1:{port}"
     try:
         while True:

@@ -64,19 +64,20 @@ def run(workspace: Workspace, *, host: str, port: int, workers: int, **choices: 
     if settings.require_keys:
         _check_keys(workspace, settings, host)
     os.environ[SETTINGS_VARIABLE] = settings.to_json()
-    if workers > 1:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="firstlisten-figures-")
     console.out.print(f"Serving {workspace.folder}: open http://{host}:{port}/ (API: /docs); Ctrl-C ends it")
-    uvicorn.run(
-        "recommender.serving.app:app_from_environment",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        access_log=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=settings.trusted_proxies or None,
-    )
+    with tempfile.TemporaryDirectory(prefix="firstlisten-figures-") as figures:
+        if workers > 1:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = figures
+        uvicorn.run(
+            "recommender.serving.app:app_from_environment",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            access_log=False,
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=settings.trusted_proxies or None,
+        )
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,4 +1,7 @@
-"""Analyse what is new, teach the network to hear, fit the blend, write a bundle."""
+"""Analyse what is new, teach the network to hear, fit the blend, write a bundle.
+
+One file though it is long: it is one training, in the order in which it happens.
+"""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def with_live_plays(model: HybridModel, plays: Interactions) -> HybridModel:
         index=model.retrieval,
         changed_rows=np.union1d(model.changed_rows, touched_tracks).astype(np.int32),
     )
-    live.__dict__["user_gram"] = user_gram
+    live.__dict__["user_gram"] = user_gram  # where cached_property keeps it: summing it anew reads all users
     return live
 
 

@@ -28,6 +28,7 @@ from recommender.serving.limits import RateLimits
 from recommender.serving.live import Live
 from recommender.serving.observing import Observer
 from recommender.serving.problems import install_problem_handlers
+from recommender.serving.redaction import HideKeys
 from recommender.serving.reloading import Reloader
 from recommender.serving.routes import (
     atlas,
@@ -43,7 +44,7 @@ from recommender.serving.routes import (
 )
 from recommender.serving.routes import uploads as upload_routes
 from recommender.serving.schemas import ProblemDocument
-from recommender.serving.security import Guard, HideKeys, authorize, describe_security
+from recommender.serving.security import Guard, authorize, describe_security
 from recommender.serving.settings import SETTINGS_VARIABLE, Settings
 from recommender.serving.store import Store
 from recommender.serving.upload_worker import UploadWorker
@@ -66,8 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
     """
     bundle = load_bundle(current_bundle(settings.bundles_dir))
     store = Store.open(settings.store_url)
-    hearing = Hearing(bundle, settings.max_upload_s)
-    live = Live(bundle, store, hearing, settings.uploads_dir, settings.refresh_s)
+    live = Live(bundle, store, Hearing(bundle, settings.max_upload_s), settings.uploads_dir, settings.refresh_s)
     uploads = UploadWorker(store, settings.uploads_dir, lambda: live.hearing, live)
     reloader = Reloader(
         settings.bundles_dir, live, lambda bundle: Hearing(bundle, settings.max_upload_s), max(settings.refresh_s, 0.2)
@@ -75,7 +75,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        warming = hearing.warm() if settings.warm_hearing and hearing.possible else None
+        warming = live.hearing.warm() if settings.warm_hearing and live.hearing.possible else None
         uploads.start()
         Thread(target=rehearse, args=(live.peek(),), name="rehearse", daemon=True).start()
         following = reloader.start()

@@ -68,6 +68,8 @@ class Snapshot:
         `model` without the verdicts; None where that is the same.
     skipped_at_ms : mapping of (user id, track id) to int
         The last skip of each pair among the stored listens: one that is later than a verdict taken back counts again.
+    news : mapping of user id to (int, int)
+        Up to which listen and verdict the store was read when something of that user's was last among them.
     last_listen, last_upload, last_feedback : int
         Sequence numbers up to which the store is in `model`.
     """
@@ -82,9 +84,14 @@ class Snapshot:
     feedback: Mapping[tuple[str, str], Feedback] = field(default_factory=dict)
     listened: HybridModel | None = None
     skipped_at_ms: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    news: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     last_listen: int = 0
     last_upload: int = 0
     last_feedback: int = 0
+
+    def version_of(self, user_id: str) -> tuple[str, int, int]:
+        """Return what stays the same as long as neither the bundle nor anything of the user's is new."""
+        return self.manifest.version, *self.news.get(user_id, (0, 0))
 
     @cached_property
     def uncertainty(self) -> Uncertainty:
@@ -99,7 +106,6 @@ class Live:
         self._store, self.hearing, self._uploads_dir, self._refresh_s = store, hearing, uploads_dir, refresh_s
         self._lock = threading.Lock()
         self._seen_at = 0.0
-        self._news_of: dict[str, int] = {}
         self._snapshot = _first(bundle)
         self.catch_up()
 
@@ -120,10 +126,6 @@ class Live:
         """Whether the state is recent enough not to ask the store."""
         return time.monotonic() - self._seen_at <= self._refresh_s
 
-    def news_of(self, user_id: str) -> int:
-        """Return how often something of the user's was taken in: the same as long as nothing is new."""
-        return self._news_of.get(user_id, 0)
-
     def peek(self) -> Snapshot:
         """Return the current state without asking the store."""
         return self._snapshot
@@ -134,13 +136,15 @@ class Live:
             self._catch_up()
             return self._snapshot
 
-    def adopt(self, bundle: Bundle, hearing: Hearing) -> Hearing:
-        """Go on with another bundle, once it has taken in all that the store holds; returns the ears of the old one."""
+    def adopt(self, bundle: Bundle, hearing: Hearing) -> None:
+        """Go on with another bundle, once it has taken in all that the store holds.
+
+        The ears of the old one are let go of, not closed: they finish what they are hearing.
+        """
         fresh = self._caught_up(_first(bundle), hearing)
         with self._lock:
             self._snapshot = self._caught_up(fresh, hearing)
-            before, self.hearing = self.hearing, hearing
-        return before
+            self.hearing = hearing
 
     def _catch_up(self) -> None:
         self._snapshot = self._caught_up(self._snapshot, self.hearing)
@@ -162,8 +166,7 @@ class Live:
             model = with_live_plays(model, _interactions_of(listens, model.catalog.tracks))
         if not (uploads or listens or verdicts):
             return now
-        for user_id in {each.user_id for each in listens} | {each.user_id for each in verdicts}:
-            self._news_of[user_id] = self._news_of.get(user_id, 0) + 1
+        concerned = {each.user_id for each in listens} | {each.user_id for each in verdicts}
         feedback = {**now.feedback, **{(given.user_id, given.track_id): given for given in verdicts}}
         skips = {(each.user_id, each.track_id): each.listened_at_ms for each in listens if each.weight == 0}
         skipped_at_ms = {**now.skipped_at_ms, **skips}
@@ -173,6 +176,7 @@ class Live:
             listened=model,
             feedback=feedback,
             skipped_at_ms=skipped_at_ms,
+            news={**now.news, **dict.fromkeys(concerned, (last_listen, last_feedback))},
             last_feedback=last_feedback,
             index=index,
             signatures=signatures,

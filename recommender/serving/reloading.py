@@ -52,7 +52,7 @@ class Reloader:
                 self._tried = folder.name
                 if folder.name != self._live.peek().manifest.version:
                     bundle = load_bundle(folder)
-                    self._live.adopt(bundle, self._hear(bundle)).close()
+                    self._live.adopt(bundle, self._hear(bundle))
                     log.info("bundle %s answers now", folder.name)
             except FirstListenError as error:
                 self.refused = str(error)

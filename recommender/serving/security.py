@@ -103,7 +103,6 @@ BEFORE_BODY: dict[tuple[str, str], Rule] = {("POST", "/v1/tracks"): "upload", ("
 
 UPLOAD = ("POST", "/v1/tracks")
 _SCOPE_OF: dict[Rule, str] = {"catalog": "read", "personal": "read", "listen": "listen", "upload": "upload"}
-_KEY_IN_TEXT = re.compile(r"(fl_[0-9a-f]{12})_[A-Za-z0-9_-]{16,}")
 
 
 @dataclass(frozen=True)
@@ -343,28 +342,6 @@ def rule_of_template(operation: str) -> Rule:
     """Return the rule of a route as OpenAPI spells it, such as ``GET /v1/tracks/{track_id}``."""
     by_template = {re.sub(r":\w+}", "}", route): rule for route, rule in RULES.items()}
     return by_template.get(operation, "admin")
-
-
-class HideKeys(logging.Filter):
-    """Keeps secrets out of a log: of a key that somebody put where it does not belong, the public part is left."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Change the record; it is always kept."""
-        record.msg = without_keys(record.msg)
-        if isinstance(record.args, tuple):
-            record.args = tuple(map(without_keys, record.args))
-        return True
-
-
-def without_keys(value: Any) -> Any:
-    """Return a text without the secret part of any key in it; what is no text is returned as it is.
-
-    Examples
-    --------
-    >>> without_keys("GET /?key=fl_0123456789ab_" + "x" * 43)
-    'GET /?key=fl_0123456789ab_...'
-    """
-    return _KEY_IN_TEXT.sub(r"\1_...", value) if isinstance(value, str) else value
 
 
 def _check_origin(method: str, headers: Headers) -> None:

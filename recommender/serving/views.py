@@ -150,14 +150,12 @@ def recommendations_for(
 
 def rehearse(snapshot: Snapshot) -> None:
     """Recommend to somebody once: what is found at the first time, nobody has to wait for then."""
-    model = snapshot.model
-    active = np.flatnonzero(np.diff(model.plays.indptr))[:1]
-    plays, heard = model.plays[active], model.heard[active]
-    exploring = ExploreConfig(share=0.1)
-    for user in range(len(active)):
+    played = np.flatnonzero(np.diff(snapshot.model.plays.indptr))
+    if len(played):
+        plays, heard = history(snapshot, snapshot.model.users.ids[played[0]])
         rng = np.random.default_rng(0)
         recommendations_for(
-            snapshot, plays[user], heard[user], RecommendOptions(), user=None, exploring=exploring, rng=rng
+            snapshot, plays, heard, RecommendOptions(), user=None, exploring=ExploreConfig(share=0.1), rng=rng
         )
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from recommender.serving.answers import Answer, Answers
 from recommender.serving.app import create_app
+from recommender.serving.store import Listen
 from tests.serving.conftest import make_settings, running
 
 PATH = "/v1/users/u01/recommendations"
@@ -54,3 +55,14 @@ def test_what_is_kept_is_bounded_and_gets_old():
     assert kept._bytes <= 1600
     time.sleep(0.06)
     assert kept.find(39, 0) is None
+
+
+def test_a_state_says_itself_whether_a_user_is_new_in_it(world, tmp_path):
+    """A list made of an old state is never kept as one of a newer."""
+    context = create_app(make_settings(world, tmp_path)).state.context
+    before = context.live.peek()
+    context.store.add_listens([Listen("u01", "low0", 1_700_000_000_000)])
+    after = context.live.catch_up()
+    assert before.version_of("u01") != after.version_of("u01")
+    assert before.version_of("u02") == after.version_of("u02")
+    context.store.close()

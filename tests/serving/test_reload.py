@@ -81,3 +81,14 @@ def test_every_process_follows_by_itself(own_world, tmp_path):
                 break
             threading.Event().wait(0.05)
         assert http.get("/healthz").json()["bundle"] == current_bundle(own_world.bundles).name == "no-ears"
+
+
+def test_what_the_old_ears_are_hearing_is_heard_to_its_end(own_world, tmp_path):
+    context = create_app(make_settings(own_world, tmp_path)).state.context
+    hearing = context.hearing
+    hearing.warm().join()
+    use_bundle(own_world.bundles, "no-ears")
+    context.reloader.reload()
+    assert context.hearing is not hearing
+    assert len(hearing.hear(own_world.music / "low0.wav").vector) == 16
+    context.store.close()

@@ -94,7 +94,6 @@ async def recommend_to_user(
     tracks that may be better than is known: they are marked, stay the same for a while, and every place says how
     probable it was. A list that `include_heard` or `max_listeners` changes tries nothing, and is not logged.
     """
-    version = now.manifest.version, context.live.news_of(user_id)
     settings, at_ms = context.settings, time.time_ns() // 1_000_000
     bucket_ms = bucket_of(at_ms, settings.explore_every_s)
 
@@ -124,7 +123,7 @@ async def recommend_to_user(
         return to_json(answer)
 
     response = await context.answers.respond(
-        request, (user_id, request.scope["query_string"], bucket_ms), version, produce
+        request, (user_id, request.scope["query_string"], bucket_ms), now.version_of(user_id), produce
     )
     response.background = after
     return response
