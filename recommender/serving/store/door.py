@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -11,9 +12,9 @@ from sqlalchemy.orm import Session
 from recommender.serving.served import ServedSlot
 from recommender.serving.store import feedback as verdicts
 from recommender.serving.store import listens as plays
-from recommender.serving.store import lists, uploads
+from recommender.serving.store import lists, personal, uploads
 from recommender.serving.store.database import Database
-from recommender.serving.store.records import Feedback, Listen, ListenResult, Upload
+from recommender.serving.store.records import Erasure, Feedback, Listen, ListenResult, PersonalRecord, Upload
 
 
 class Store:
@@ -103,7 +104,7 @@ class Store:
     def add_served(self, slots: Sequence[ServedSlot]) -> None:
         """Store the places of lists in one transaction; what is already there stays as it is."""
         if slots:
-            lists.add(self._database, slots)
+            lists.add(self._database, slots, self.hash_of)
 
     def forget_served(self, before_ms: int) -> int:
         """Delete what was shown before a time, and return how many places that were."""
@@ -112,3 +113,42 @@ class Store:
     def served_after(self, seq: int, limit: int = 100_000) -> tuple[list[ServedSlot], int]:
         """Return the places stored after `seq`, oldest first, and the sequence number to go on from."""
         return lists.after(self._database, seq, limit)
+
+    def data_of(self, user_id: str, after: str = "", limit: int = 1000) -> tuple[list[PersonalRecord], str | None]:
+        """Return what is stored of a user, page by page.
+
+        Parameters
+        ----------
+        user_id : str
+        after : str
+            What the page before said; empty for the first.
+        limit : int > 0
+
+        Returns
+        -------
+        records : list of PersonalRecord
+        next : str or None
+            What to ask for `after` this; None where this is all.
+
+        Raises
+        ------
+        DataError
+            If `after` is nothing that a page says.
+        """
+        return personal.page(self._database, user_id, after, limit)
+
+    def erase(self, user_id: str) -> dict[str, int]:
+        """Delete all that is stored of a user, and return how many rows of which table; what comes later is kept."""
+        return personal.erase(self._database, user_id)
+
+    def erasures_after(self, seq: int) -> tuple[list[Erasure], int]:
+        """Return the erasures after `seq`, oldest first, and the sequence number to go on from."""
+        return personal.erasures_after(self._database, seq)
+
+    def hash_of(self, user_id: str) -> str:
+        """Return what an `Erasure` of this user says; of the empty id it tells this store from others."""
+        return personal.hash_of(self._erasure_key, user_id)
+
+    @cached_property
+    def _erasure_key(self) -> str:
+        return personal.read_key(self._database)

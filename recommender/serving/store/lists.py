@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, cast
 
@@ -10,13 +10,17 @@ from sqlalchemy import CursorResult, delete, select
 
 from recommender.serving.served import ServedSlot
 from recommender.serving.store.database import Database
-from recommender.serving.tables import ServedRow
+from recommender.serving.tables import ErasureRow, ServedRow
 
 
-def add(database: Database, slots: Sequence[ServedSlot]) -> None:
-    """Store places, in one statement; what is already there stays as it is."""
+def add(database: Database, slots: Sequence[ServedSlot], hash_of: Callable[[str], str]) -> None:
+    """Store places, in one statement; what is there stays as it is, and who was erased since leaves no trace."""
+    since = select(ErasureRow.user_hash).where(ErasureRow.erased_at_ms >= min(slot.served_at_ms for slot in slots))
     with database.adding(ServedRow) as session:
-        session.connection().execute(database.insert(ServedRow), [vars(slot) for slot in slots])
+        erased = set(session.scalars(since))
+        kept = [vars(slot) for slot in slots if not erased or hash_of(slot.user_id) not in erased]
+        if kept:
+            session.connection().execute(database.insert(ServedRow), kept)
 
 
 def forget(database: Database, before_ms: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,14 @@ class Erasure:
     seq: int
     user_hash: str
     erased_at_ms: int
+
+
+@dataclass(frozen=True)
+class PersonalRecord:
+    """One row that is stored of a user: in which table, and what."""
+
+    kind: str
+    data: dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
