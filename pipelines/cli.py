@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import typer
 
 from pipelines.keys import keys_app
+from pipelines.personal import user_app
 from recommender.errors import FirstListenError
 
 SYSTEM_TROUBLES = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM)
@@ -29,6 +30,7 @@ app = typer.Typer(
 experiment_app = typer.Typer(help="Experiments on a workspace's own data.", no_args_is_help=True)
 app.add_typer(experiment_app, name="experiment")
 app.add_typer(keys_app, name="keys")
+app.add_typer(user_app, name="user")
 
 WorkspaceArgument = Annotated[Path, typer.Argument(metavar="W", help="The workspace: a folder.")]
 TopOption = Annotated[int, typer.Option(min=1, help="How many tracks.")]

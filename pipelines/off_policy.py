@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from recommender.serving.bundle import Bundle, current_bundle, list_bundles, loa
 from recommender.serving.hearing import Hearing
 from recommender.serving.live import Live
 from recommender.serving.served import DAY_MS
-from recommender.serving.store import Feedback, Listen, Store, Upload
+from recommender.serving.store import Erasure, Feedback, Listen, Store, Upload
 
 HOUR_MS = 3_600_000
 BLOCK = 256
@@ -56,6 +57,10 @@ class PastStore(Store):
 
     def feedback_after(self, seq: int) -> tuple[list[Feedback], int]:
         """Return nothing: a bundle is judged by what it makes of listens."""
+        return [], seq
+
+    def erasures_after(self, seq: int) -> tuple[list[Erasure], int]:
+        """Return nothing: who was erased is in no list that is judged."""
         return [], seq
 
     def set_upload_vectors(self, upload: Upload) -> None:
@@ -95,14 +100,11 @@ def run(
     if out is not None:
         checked_ending(out)
     bundle = load_bundle(_folder_of(workspace, version))
-    if not (workspace.folder / "store.sqlite").exists():
+    if not workspace.has_store:
         raise DataError(_nothing(workspace))
-    store = Store.open(workspace.store_url)
-    try:
+    with closing(Store.open(workspace.store_url)) as store:
         served = read_served(store)
         listens, uploads = _all_listens(store), store.uploads_after(0)[0]
-    finally:
-        store.close()
     if not len(served):
         raise DataError(_nothing(workspace))
     now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms

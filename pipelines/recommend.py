@@ -63,7 +63,7 @@ def load_current(workspace: Workspace) -> Current:
     """Load the current bundle, and the listens and uploads of the store."""
     bundle = load_bundle(current_bundle(workspace.bundles))
     hearing = Hearing(bundle)
-    if not (workspace.folder / "store.sqlite").exists():
+    if not workspace.has_store:
         return Current(bundle.manifest, bundle.model, hearing, bundle.signatures)
     with closing(Store.open(workspace.store_url)) as store:
         live = Live(bundle, store, hearing, workspace.uploads, refresh_s=np.inf)

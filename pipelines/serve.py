@@ -18,7 +18,7 @@ def server_settings(workspace: Workspace, **choices: Any) -> Settings:
     return Settings(
         **{
             "bundles_dir": workspace.bundles.resolve(),
-            "store_url": f"sqlite:///{workspace.folder.resolve() / 'store.sqlite'}",
+            "store_url": workspace.store_url,
             "uploads_dir": workspace.uploads.resolve(),
             "music_roots": workspace.music_roots(),
             **environment_choices(os.environ),

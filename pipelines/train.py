@@ -6,7 +6,8 @@ One file though it is long: it is one training, in the order in which it happens
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -267,7 +268,7 @@ def run(workspace: Workspace, settings: Settings, *, workers: int | None = None)
     Manifest
         Of the new bundle.
     """
-    take_in(workspace)
+    heeded = take_in(workspace)
     if len(workspace.files()):
         analyse(workspace, settings.clips, workers=workers)
     with workspace.writing():
@@ -276,10 +277,10 @@ def run(workspace: Workspace, settings: Settings, *, workers: int | None = None)
             f"{len(library.catalog)} tracks, {len(library.interactions.users)} users, "
             f"{len(library.interactions)} interactions, {_heard(library)} tracks with sound"
         )
-        return _fit(workspace, library, settings)
+        return _fit(workspace, library, settings, heeded)
 
 
-def _fit(workspace: Workspace, library: Library, settings: Settings) -> Manifest:
+def _fit(workspace: Workspace, library: Library, settings: Settings, heeded: Mapping[str, Any]) -> Manifest:
     from recommender.audio.signatures import Signatures
     from recommender.ranking.ranker import fit_hybrid
     from recommender.serving.bundle import list_bundles, new_version, use_bundle, write_bundle
@@ -297,7 +298,8 @@ def _fit(workspace: Workspace, library: Library, settings: Settings) -> Manifest
         model = fit_hybrid(library.catalog, library.interactions, embeddings, settings.ranker, progress=bar)
     digest = library.digest
     validation = model.validation | {"als": found_als}
-    metrics = {"validation": validation, "hearing": list(trained.history) if trained is not None else []}
+    hearing = list(trained.history) if trained is not None else []
+    metrics = {"validation": validation, "hearing": hearing, "erasures": dict(heeded)}
     before = list_bundles(workspace.bundles)
     manifest = write_bundle(
         workspace.bundles / new_version(digest),
@@ -379,19 +381,29 @@ def _settle_strength(path: Path, library: Library, ranker: RankerConfig) -> tupl
     return replace(ranker, als=als, search_als=False), found
 
 
-def take_in(workspace: Workspace) -> None:
-    """Copy what came in through the API into the tables: listens, and the names of uploads."""
-    if not (workspace.folder / "store.sqlite").exists():
-        return
+def take_in(workspace: Workspace) -> dict[str, Any]:
+    """Copy what came in through the API into the tables, listens and the names of uploads, and forget who was erased.
+
+    Returns
+    -------
+    dict
+        Up to which erasure of which store the tables are rid of users, for the bundle that is made of them.
+    """
+    if not workspace.has_store:
+        return {}
     from recommender.serving.store import Store
 
-    store = Store.open(workspace.store_url)
-    listens, uploads = [], store.uploads_after(0)[0]
-    block, seq = store.listens_after(0)
-    while block:
-        listens += block
-        block, seq = store.listens_after(seq)
-    store.close()
+    with closing(Store.open(workspace.store_url)) as store:
+        erasures, through = store.erasures_after(0)
+        uploads = store.uploads_after(0)[0]
+        listens = []
+        block, seq = store.listens_after(0)
+        while block:
+            listens += block
+            block, seq = store.listens_after(seq)
+        with workspace.writing():
+            _forget(workspace, {one.user_hash for one in erasures}, store.hash_of)
+        heeded = {"store": store.hash_of(""), "through": through}
     with workspace.writing():
         if listens:
             seconds = np.array([listen.listened_at_ms // 1000 for listen in listens])
@@ -420,6 +432,15 @@ def take_in(workspace: Workspace) -> None:
                 }
             )
             add_tracks(workspace, names)
+    return heeded
+
+
+def _forget(workspace: Workspace, hashes: set[str], hash_of: Callable[[str], str]) -> None:
+    """Leave erased users out of the table of plays: what they have played since comes from the store."""
+    plays = workspace.interaction_table()
+    erased = [user_id for user_id in plays["user_id"].unique() if hash_of(user_id) in hashes] if hashes else []
+    if erased:
+        workspace.write_interactions(plays[~plays["user_id"].isin(erased)])
 
 
 def _heard(library: Library) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -23,6 +24,7 @@ from recommender.data.vocabulary import Vocabulary
 from recommender.errors import ArtifactError, DataError, VersionError
 
 FORMAT = 1
+STORE_VARIABLE = "FIRSTLISTEN_STORE_URL"
 INTERACTION_COLUMNS = ("user_id", "item_id", "weight", "timestamp")
 FILE_COLUMNS = (
     "root", "item_id", "content_hash", "path", "size", "mtime_ns",
@@ -70,8 +72,13 @@ class Workspace:
 
     @property
     def store_url(self) -> str:
-        """SQLAlchemy address of the listens' database."""
-        return f"sqlite:///{self.folder / 'store.sqlite'}"
+        """SQLAlchemy address of the listens' database: what ``FIRSTLISTEN_STORE_URL`` says, or a file here."""
+        return os.environ.get(STORE_VARIABLE) or f"sqlite:///{self.folder.resolve() / 'store.sqlite'}"
+
+    @property
+    def has_store(self) -> bool:
+        """Whether a server has stored something."""
+        return STORE_VARIABLE in os.environ or (self.folder / "store.sqlite").exists()
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -111,7 +118,7 @@ class Workspace:
         """Return the last verdict of each user and track from the store: user_id, item_id, value, given_at."""
         columns = ("user_id", "item_id", "value", "given_at_ms")
         given = []
-        if (self.folder / "store.sqlite").exists():
+        if self.has_store:
             from recommender.serving.store import Store
 
             with closing(Store.open(self.store_url)) as store:

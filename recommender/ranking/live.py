@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -221,6 +222,27 @@ def with_new_tracks(model: HybridModel, new: Catalog, embeddings: Embeddings | N
         index=model.retrieval,
         changed_rows=np.r_[model.changed_rows, np.arange(len(model.catalog), len(catalog))].astype(np.int32),
     )
+
+
+def without_users(model: HybridModel, user_ids: Collection[str]) -> HybridModel:
+    """Take users out who want to be forgotten; what the tracks' factors have learned from them stays.
+
+    Parameters
+    ----------
+    model : HybridModel
+    user_ids : collection of str
+
+    Returns
+    -------
+    HybridModel
+    """
+    if not user_ids:
+        return model
+    kept = np.flatnonzero(~np.isin(np.array(model.users.ids, dtype=object), list(user_ids)))
+    users = Vocabulary("user", tuple(model.users.ids_of(kept)))
+    factors = replace(model.factors, users=users, user_factors=np.ascontiguousarray(model.factors.user_factors[kept]))
+    plays, heard = (sparse.csr_matrix(matrix[kept]) for matrix in (model.plays, model.heard))
+    return replace(model, users=users, plays=plays, heard=heard, factors=factors, index=model.retrieval)
 
 
 def _with_users(users: Vocabulary, more: Vocabulary) -> Vocabulary:

@@ -23,7 +23,7 @@ from recommender.ranking.filters import cap_artists, leave_out, space_artists
 from recommender.ranking.fitting import fit_hybrid
 from recommender.ranking.learned import POOL as LEARNED_POOL
 from recommender.ranking.learned import learned_corrections
-from recommender.ranking.live import with_feedback, with_live_plays, with_new_tracks
+from recommender.ranking.live import with_feedback, with_live_plays, with_new_tracks, without_users
 from recommender.ranking.model import Blend, Float32s, HybridModel, RankerConfig
 from recommender.ranking.recommendation import RankedList, Recommendation, RecommendOptions, Source
 from recommender.ranking.retrieval import NARROW_FROM, best_of, rough_scores
@@ -69,6 +69,7 @@ __all__ = [
     "with_feedback",
     "with_live_plays",
     "with_new_tracks",
+    "without_users",
 ]
 
 BLOCK_BYTES = 64 * 2**20

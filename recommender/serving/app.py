@@ -36,6 +36,7 @@ from recommender.serving.routes import (
     feedback,
     listens,
     model,
+    personal,
     playlists,
     recommendations,
     session,
@@ -112,7 +113,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.add_middleware(Observer, as_json=settings.json_logs)
     catalog_routes = (recommendations, audience, tracks, upload_routes, model, atlas, playlists)
-    for routes in (users, feedback, *catalog_routes, listens, session):
+    for routes in (users, feedback, personal, *catalog_routes, listens, session):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/", lambda: FileResponse(STATIC / "index.html"), include_in_schema=False)

@@ -35,7 +35,7 @@ class ClusterNameRow(Base):
 
 def names_of(store: Store, version: str, atlas: Atlas, tracks: Vocabulary) -> dict[int, str]:
     """Return the names of a map's clusters: those given to them, and those that came over from earlier bundles."""
-    with store._session("read") as session:
+    with store.session("read") as session:
         given = session.execute(
             select(ClusterNameRow.cluster, ClusterNameRow.name).where(ClusterNameRow.bundle == version)
         ).all()
@@ -84,7 +84,7 @@ def name_cluster(
         members=zlib.compress(json.dumps(list(members[:MAX_MEMBERS])).encode()),
         given_at_ms=time.time_ns() // 1_000_000,
     )
-    with store._session("written") as session:
+    with store.session("written") as session:
         session.execute(delete(ClusterNameRow).where(ClusterNameRow.name.in_([name, names.get(cluster, name)])))
         if name:
             session.add(row)

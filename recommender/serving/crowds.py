@@ -16,17 +16,17 @@ class Crowds:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._held: tuple[str, int, Crowd] | None = None
+        self._held: tuple[tuple[str, int], int, Crowd] | None = None
 
     def crowd(self, now: Snapshot) -> Crowd:
         """Return the crowd of this state, or of one shortly before it."""
         with self._lock:
-            held = self._held
+            held, users = self._held, (now.manifest.version, now.last_erasure)
             if (
                 held is None
-                or held[0] != now.manifest.version
+                or held[0] != users
                 or now.n_listens - held[1] > MAX_LISTENS
                 or len(now.model.users) - len(held[2].means) > LEAST_SHORTLIST
             ):
-                held = self._held = (now.manifest.version, now.n_listens, gather_crowd(now.model))
+                held = self._held = (users, now.n_listens, gather_crowd(now.model))
             return held[2]

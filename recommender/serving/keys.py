@@ -40,7 +40,7 @@ class KeyRow(Base):
 
     __tablename__ = "api_keys"
     key_id: Mapped[str] = mapped_column(String(16), primary_key=True)
-    digest: Mapped[str] = mapped_column(String(64))
+    digest: Mapped[str] = mapped_column(String(64), info={"secret": True})
     name: Mapped[str] = mapped_column(String(100))
     scopes: Mapped[str] = mapped_column(String(64))
     user_id: Mapped[str | None] = mapped_column(String(256))

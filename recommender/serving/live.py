@@ -25,7 +25,7 @@ from recommender.data.vocabulary import Vocabulary
 from recommender.errors import AudioError, ModelError, StoreError
 from recommender.models.uncertainty import Uncertainty
 from recommender.ranking.exploration import uncertainty_of
-from recommender.ranking.ranker import HybridModel, with_feedback, with_live_plays, with_new_tracks
+from recommender.ranking.ranker import HybridModel, with_feedback, with_live_plays, with_new_tracks, without_users
 from recommender.serving.bundle import Bundle, Manifest
 from recommender.serving.hearing import Hearing
 from recommender.serving.search import TrackIndex
@@ -36,9 +36,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Base:
-    """What follows from the bundle's model alone, found when it is first asked for and kept."""
+    """The bundle, without the users that were erased since, and what follows from it alone, found when asked for."""
 
     model: HybridModel
+    bundle: Bundle
 
     @cached_property
     def uncertainty(self) -> Uncertainty:
@@ -70,7 +71,7 @@ class Snapshot:
         The last skip of each pair among the stored listens: one that is later than a verdict taken back counts again.
     news : mapping of user id to (int, int)
         Up to which listen and verdict the store was read when something of that user's was last among them.
-    last_listen, last_upload, last_feedback : int
+    last_listen, last_upload, last_feedback, last_erasure : int
         Sequence numbers up to which the store is in `model`.
     """
 
@@ -88,10 +89,11 @@ class Snapshot:
     last_listen: int = 0
     last_upload: int = 0
     last_feedback: int = 0
+    last_erasure: int = 0
 
-    def version_of(self, user_id: str) -> tuple[str, int, int]:
-        """Return what stays the same as long as neither the bundle nor anything of the user's is new."""
-        return self.manifest.version, *self.news.get(user_id, (0, 0))
+    def version_of(self, user_id: str) -> tuple[str, int, int, int]:
+        """Return what stays the same as long as neither the bundle nor anything of the user's is new, or gone."""
+        return self.manifest.version, self.last_erasure, *self.news.get(user_id, (0, 0))
 
     @cached_property
     def uncertainty(self) -> Uncertainty:
@@ -150,7 +152,26 @@ class Live:
         self._snapshot = self._caught_up(self._snapshot, self.hearing)
 
     def _caught_up(self, now: Snapshot, hearing: Hearing) -> Snapshot:
-        """Return a state with what the store has that it has not."""
+        """Return a state with what the store has that it has not; who was erased leaves all of it, and all anew."""
+        erasures, last_erasure = self._store.erasures_after(now.last_erasure)
+        if not erasures:
+            return self._with_news(now, hearing)
+        news = self._without_erased(now, last_erasure)
+        while True:
+            before, news = news, self._with_news(news, hearing)
+            if news.last_listen == before.last_listen:
+                return news
+
+    def _without_erased(self, now: Snapshot, last_erasure: int) -> Snapshot:
+        """Return the state that a bundle begins with, without those who were erased after it was made."""
+        bundle, hash_of = now.base.bundle, self._store.hash_of
+        heeded = bundle.manifest.metrics.get("erasures", {})
+        through = heeded["through"] if heeded.get("store") == hash_of("") else 0
+        erased = {one.user_hash for one in self._store.erasures_after(0)[0] if one.seq > through}
+        gone = [user_id for user_id in bundle.model.users if hash_of(user_id) in erased]
+        return replace(_first(replace(bundle, model=without_users(bundle.model, gone))), last_erasure=last_erasure)
+
+    def _with_news(self, now: Snapshot, hearing: Hearing) -> Snapshot:
         # listens first: a listen of a new track is never read without the upload that it needs
         listens, last_listen = self._store.listens_after(now.last_listen)
         verdicts, last_feedback = self._store.feedback_after(now.last_feedback)
@@ -229,7 +250,7 @@ def _first(bundle: Bundle) -> Snapshot:
     """Return the state that a bundle begins with."""
     catalog = bundle.model.catalog
     signatures = bundle.signatures or Signatures.of([None] * len(catalog))
-    return Snapshot(Base(bundle.model), bundle.manifest, bundle.model, TrackIndex.of(catalog), signatures)
+    return Snapshot(Base(bundle.model, bundle), bundle.manifest, bundle.model, TrackIndex.of(catalog), signatures)
 
 
 def _standing(

@@ -12,7 +12,11 @@ SEQUENCE = BigInteger().with_variant(Integer, "sqlite")
 
 
 class Base(DeclarativeBase):
-    """What all tables have in common; other rooms hang their tables on it."""
+    """What all tables have in common; other rooms hang their tables on it.
+
+    A table with a column ``user_id`` is personal: those rows are exported and erased with the user. A column with
+    ``info={"secret": True}`` is not exported.
+    """
 
 
 class MetaRow(Base):
@@ -47,7 +51,7 @@ class FeedbackRow(Base):
     __tablename__ = "feedback"
     __table_args__ = ({"sqlite_autoincrement": True},)
     seq: Mapped[int] = mapped_column(SEQUENCE, primary_key=True, autoincrement=True)
-    user_id: Mapped[str] = mapped_column(String(256))
+    user_id: Mapped[str] = mapped_column(String(256), index=True)
     track_id: Mapped[str] = mapped_column(String(256))
     value: Mapped[int] = mapped_column(Integer)
     given_at_ms: Mapped[int] = mapped_column(BigInteger)
@@ -98,3 +102,13 @@ class ServedRow(Base):
     propensity: Mapped[float] = mapped_column(Float)
     explored: Mapped[bool] = mapped_column(Boolean)
     max_per_artist: Mapped[int] = mapped_column(Integer)
+
+
+class ErasureRow(Base):
+    """That a user was erased: not who, only a hash that needs the store's key to be made again."""
+
+    __tablename__ = "erasures"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+    seq: Mapped[int] = mapped_column(SEQUENCE, primary_key=True, autoincrement=True)
+    user_hash: Mapped[str] = mapped_column(String(32))
+    erased_at_ms: Mapped[int] = mapped_column(BigInteger)

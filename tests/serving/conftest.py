@@ -193,11 +193,22 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if given:
         yield given
         return
+    with private_postgres(_postgres_programs()) as (url, _):
+        yield url
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[tuple[str, Callable[..., None]]]:
+    """A server that a test may stop: its address, and a function that takes "start" or "stop"."""
+    with private_postgres(_postgres_programs()) as found:
+        yield found
+
+
+def _postgres_programs() -> Path:
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not programs:
         pytest.skip("needs PostgreSQL: install it, or name a server in FIRSTLISTEN_TEST_POSTGRES")
-    with private_postgres(programs[-1].parent) as (url, _):
-        yield url
+    return programs[-1].parent
 
 
 @contextmanager

@@ -160,6 +160,8 @@ def test_openapi_is_complete(client: httpx.Client) -> None:
         "GET /v1/users/{user_id}/explanations/{track_id}",
         "GET /v1/users/{user_id}/feedback",
         "GET /v1/users/{user_id}/shares",
+        "GET /v1/users/{user_id}/export",
+        "DELETE /v1/users/{user_id}",
         "PUT /v1/users/{user_id}/feedback/{track_id}",
         "POST /v1/recommendations",
         "GET /v1/tracks",

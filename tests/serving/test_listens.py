@@ -2,11 +2,13 @@
 
 import sqlite3
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 NEW_USER = "nouvelle auditrice/2"
 
@@ -90,7 +92,43 @@ def test_a_batch_is_reported_item_by_item(serve: Any) -> None:
     reasons = [item["reason"] for item in report["items"]]
     assert reasons[1] == "unknown track 'no such track'"
     assert "check the clock" in reasons[2]
-    assert "before 1970" in reasons[3]
+    assert "before the year 2000" in reasons[3]
+
+
+def test_clocks_that_lie_are_bounded(serve: Any) -> None:
+    client = serve()
+    now = datetime.now(UTC)
+    seconds = int(now.timestamp())
+    told = {
+        "0": 0,
+        "1980-01-06T00:00:00Z": None,
+        "2000-01-01T00:00:00Z": None,
+        "0001-01-01T00:00:00+14:00": None,
+        "9999-12-31T23:59:59-14:00": None,
+        "ahead": (now + timedelta(minutes=11)).isoformat(),
+        "soon": (now + timedelta(minutes=9)).isoformat(),
+        "old": "2003-02-11T12:00:00+09:30",
+        "seconds": seconds - 1000,
+        "milliseconds": (seconds - 500) * 1000,
+    }
+    times = [text if value is None else value for text, value in told.items()]
+    report = listen(client, *({"user_id": "u01", "track_id": "low7", "listened_at": at} for at in times))
+    assert [item["status"] for item in report["items"]] == ["rejected"] * 6 + ["stored"] * 4
+    assert all("check the clock" in item["reason"] for item in report["items"][:6])
+    micro = {"user_id": "u01", "track_id": "low7", "listened_at": seconds * 10**6}
+    assert client.post("/v1/listens", json={"listens": [micro]}).status_code == 422, "no year has five digits"
+
+
+def test_a_server_clock_that_is_set_back_loses_nothing(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = serve()
+    listen(client, {"user_id": "u01", "track_id": "low7"})
+    real = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real() - 86_400 * 10**9)
+    just_now = (datetime.now(UTC) - timedelta(seconds=5)).isoformat()
+    report = listen(client, {"user_id": "u01", "track_id": "low6", "listened_at": just_now})
+    assert report["items"][0]["status"] == "stored"
+    assert listen(client, {"user_id": "u01", "track_id": "low5"})["stored"] == 1
+    assert not {"low5", "low6", "low7"} & set(recommended(client, "u01", 20))
 
 
 def test_a_malformed_listen_refuses_the_batch_before_anything_is_stored(serve: Any) -> None:

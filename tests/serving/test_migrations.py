@@ -1,17 +1,19 @@
 """The tables of every release become those of this one, whoever opens the database first."""
 
-import multiprocessing
+import subprocess
+import sys
 from importlib import import_module
-from pathlib import Path
 from pkgutil import iter_modules
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from sqlalchemy import create_engine, inspect, text
 
 import recommender.serving
 from recommender.errors import VersionError
+from recommender.serving.migrations.versions import v0001_baseline
 from recommender.serving.store import Listen, Store
 from recommender.serving.tables import Base
 
@@ -42,13 +44,16 @@ def test_the_steps_lead_to_the_tables_of_the_code(store_url: str) -> None:
 
 
 def test_a_database_of_the_first_release_is_taken_over_as_it_is(store_url: str) -> None:
-    open_and_write(store_url, "u")
-    execute(store_url, "DROP TABLE alembic_version", "DROP TABLE upload_signatures", "DROP INDEX ix_served_user_id")
-    store = Store.open(store_url)
-    assert store.listens_after(0)[0] == [Listen("u", "t", 1)]
-    store.close()
     engine = create_engine(store_url)
-    assert {"alembic_version", "upload_signatures"} <= set(inspect(engine).get_table_names())
+    with engine.begin() as connection, Operations.context(MigrationContext.configure(connection)):
+        v0001_baseline.upgrade()
+        connection.execute(text("INSERT INTO listens VALUES (7, 'u', 't', 1, 1.0, NULL, 5)"))
+        connection.execute(text("DROP TABLE upload_signatures"))
+        connection.execute(text("DROP INDEX ix_served_user_id"))
+    store = Store.open(store_url)
+    assert store.listens_after(0) == ([Listen("u", "t", 1)], 7)
+    store.close()
+    assert {"alembic_version", "upload_signatures", "erasures"} <= set(inspect(engine).get_table_names())
     engine.dispose()
 
 
@@ -66,14 +71,11 @@ def test_a_database_of_another_format_is_refused(store_url: str) -> None:
         Store.open(store_url)
 
 
-def test_workers_may_open_an_empty_database_at_once(store_url: str, tmp_path: Path) -> None:
-    spawn = multiprocessing.get_context("spawn")
-    workers = [spawn.Process(target=open_and_write, args=(store_url, f"u{n}")) for n in range(3)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+def test_workers_may_open_an_empty_database_at_once(store_url: str) -> None:
+    code = "import sys; from recommender.serving.store import Listen, Store; store = Store.open(sys.argv[1]); "
+    code += "store.add_listens([Listen(sys.argv[2], 't', 1)]); store.close()"
+    workers = [subprocess.Popen([sys.executable, "-c", code, store_url, f"u{n}"]) for n in range(3)]
+    assert [worker.wait(60) for worker in workers] == [0, 0, 0]
     store = Store.open(store_url)
     assert store.count_listens() == 3
     store.close()

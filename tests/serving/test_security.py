@@ -29,6 +29,7 @@ KEYS: dict[str, dict[str, Any]] = {
     "u01 reads": {"scopes": ["read"], "user_id": "u01"},
     "u01": {"scopes": ["read", "listen"], "user_id": "u01"},
     "u02": {"scopes": ["read", "listen"], "user_id": "u02"},
+    "a leaver": {"scopes": ["listen"], "user_id": "a leaver"},
 }
 EVERYBODY = {"nobody", *KEYS}
 KNOWN = set(KEYS)
@@ -73,6 +74,8 @@ ALLOWED: dict[str, tuple[set[str], str, Any]] = {
         {"value": "love"},
     ),
     "POST /v1/listens": (WRITERS_OF_U01, "/v1/listens", LISTEN),
+    "GET /v1/users/{user_id:path}/export": (OF_U01, "/v1/users/u01/export", None),
+    "DELETE /v1/users/{user_id:path}": ({"a leaver", "admin"}, "/v1/users/a leaver", None),
 }
 """By route: whose key is let in, an address, a body."""
 

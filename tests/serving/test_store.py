@@ -43,6 +43,67 @@ def test_a_listen_is_stored_once_by_time_and_by_client_id(url: str) -> None:
     store.close()
 
 
+def plainly_stored(listens: list[Listen], before: list[Listen]) -> list[str]:
+    """What becomes of listens, one after the other: the slow twin of `Store.add_listens`."""
+    kept, results = list(before), []
+    for listen in listens:
+        same_client = [
+            one
+            for one in kept
+            if listen.client_id and (one.user_id, one.client_id) == (listen.user_id, listen.client_id)
+        ]
+        same_moment = [
+            one
+            for one in kept
+            if vars(one) | {"weight": 0, "client_id": 0} == vars(listen) | {"weight": 0, "client_id": 0}
+        ]
+        if same_client and same_client[0].track_id != listen.track_id:
+            results.append("conflict")
+        elif same_client or same_moment:
+            results.append("duplicate")
+        else:
+            kept.append(listen)
+            results.append("stored")
+    return results
+
+
+def test_a_batch_becomes_what_its_listens_would_one_by_one(url: str) -> None:
+    store, rng, stored = Store.open(url), np.random.default_rng(3), []
+    for _ in range(4):
+        batch = [
+            Listen(f"u{rng.integers(2)}", f"t{rng.integers(3)}", int(rng.integers(4)), client_id=client)
+            for client in rng.choice(np.array([None, "a", "b", "c", "d"], dtype=object), 25)
+        ]
+        expected = plainly_stored(batch, stored)
+        assert store.add_listens(batch) == expected
+        stored += [listen for listen, result in zip(batch, expected, strict=True) if result == "stored"]
+    assert store.listens_after(0)[0] == stored
+    assert {"stored", "duplicate", "conflict"} <= set(expected) | {"stored"}
+    store.close()
+
+
+@pytest.mark.parametrize("name", ["é", "e\u0301", "مستمع‏", "🎵" * 256, "x" * 256, " a ", "'; DROP TABLE listens; --"])
+def test_ids_come_back_as_they_were_given(url: str, name: str) -> None:
+    store = Store.open(url)
+    other = "e\u0301" if name == "é" else "é"
+    assert store.add_listens([Listen(name, name, 1, client_id=name[:128]), Listen(other, name, 1)]) == ["stored"] * 2
+    assert [(one.user_id, one.track_id) for one in store.listens_after(0)[0]] == [(name, name), (other, name)]
+    assert store.add_listens([Listen(name, name, 1)]) == ["duplicate"]
+    store.close()
+
+
+def test_a_batch_larger_than_a_statement_is_all_or_none(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from recommender.serving.store import listens
+
+    monkeypatch.setattr(listens, "BLOCK", 10)
+    store = Store.open(url)
+    with pytest.raises(StoreError):
+        store.add_listens([*(Listen("u", "t", n) for n in range(15)), Listen("u", None, 99)])  # type: ignore[arg-type]
+    assert store.count_listens() == 0
+    assert store.add_listens([Listen("u", "t", n) for n in range(25)]) == ["stored"] * 25
+    store.close()
+
+
 def test_reading_goes_on_where_it_stopped(url: str) -> None:
     store = Store.open(url)
     store.add_listens([Listen("u", "t", n, weight=n % 2) for n in range(5)])
@@ -109,7 +170,7 @@ def test_writers_wait_for_each_other(url: str) -> None:
 def test_sqlite_is_set_to_lose_nothing(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'store.sqlite'}"
     store = Store.open(url)
-    with store._session("read") as session:
+    with store.session("read") as session:
         assert session.scalar(text("PRAGMA journal_mode")) == "wal"
         assert session.scalar(text("PRAGMA synchronous")) == 2
     store.close()
@@ -142,8 +203,9 @@ def test_a_reader_misses_nothing_of_writers_that_end_out_of_order(url: str) -> N
     begun, go_on = Event(), Event()
 
     def slow() -> None:
-        with store._writing(ListenRow) as session:
-            session.execute(store._insert(ListenRow, [{**vars(Listen("slow", "t", 1)), "received_at_ms": 0}]))
+        with store._database.adding(ListenRow) as session:
+            session.add(ListenRow(**vars(Listen("slow", "t", 1)), received_at_ms=0))
+            session.flush()
             begun.set()
             go_on.wait(10)
 

@@ -16,6 +16,8 @@ from recommender.serving.store import Listen
 
 router = APIRouter(prefix="/v1/listens", tags=["listens"])
 MAX_AHEAD_MS = 10 * 60 * 1000
+EARLIEST_MS = int(datetime(2000, 1, 2, tzinfo=UTC).timestamp() * 1000)
+"""Clocks that were never set say 1970, 1980 or the first day of 2000; no listen is that old."""
 
 
 @router.post("", summary="Record listens", responses=problems(400, 413, 422, 503))
@@ -34,9 +36,8 @@ def record_listens(batch: ListensIn, context: ServerContext, caller: CallerNow) 
     accepted: list[tuple[int, Listen]] = []
     for index, listen in enumerate(batch.listens):
         at_ms = now_ms if listen.listened_at is None else int(listen.listened_at.timestamp() * 1000)
-        reason = (
-            f"unknown track {listen.track_id!r}" if listen.track_id not in tracks else _clock_problem(at_ms, now_ms)
-        )
+        known = listen.track_id in tracks
+        reason = _clock_problem(listen, at_ms) if known else f"unknown track {listen.track_id!r}"
         if reason is not None:
             results[index] = ListenResult(index=index, status="rejected", reason=reason)
         else:
@@ -66,10 +67,16 @@ def _to_stored(listen: ListenIn, at_ms: int) -> Listen:
     return Listen(listen.user_id, listen.track_id, at_ms, 0.0 if listen.skipped else 1.0, listen.id)
 
 
-def _clock_problem(at_ms: int, now_ms: int) -> str | None:
-    if at_ms < 0:
-        return "listened_at is before 1970"
-    if at_ms > now_ms + MAX_AHEAD_MS:
-        at, now = (datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds") for ms in (at_ms, now_ms))
-        return f"listened_at {at} is in the future, it is {now} now; check the clock"
-    return None
+def _clock_problem(listen: ListenIn, at_ms: int) -> str | None:
+    """Return what is wrong with the time of a listen; a server's clock that was set back counts as if it had not."""
+    if listen.listened_at is None:
+        return None
+    now_ms = max(time.time_ns(), _STARTED_NS + time.monotonic_ns()) // 1_000_000
+    if EARLIEST_MS <= at_ms <= now_ms + MAX_AHEAD_MS:
+        return None
+    now = datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="seconds")
+    wrong = "before the year 2000" if at_ms < EARLIEST_MS else f"in the future, it is {now} now"
+    return f"listened_at {listen.listened_at.isoformat()} is {wrong}; check the clock, and that numbers are seconds"
+
+
+_STARTED_NS = time.time_ns() - time.monotonic_ns()
