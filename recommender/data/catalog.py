@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from sys import intern
 
 import numpy as np
 import numpy.typing as npt
@@ -91,7 +93,7 @@ class Catalog:
         Artists are compared without regard to case. A track without an artist gets a code of its own: two unknown
         artists are not the same artist.
         """
-        return self._codes("artist")
+        return self._artist_codes
 
     def album_codes(self) -> npt.NDArray[np.int32]:
         """Return one code an album, as `artist_codes`; albums of one title by two artists are two albums."""
@@ -104,6 +106,20 @@ class Catalog:
             keys, known = keys + "\0" + name, known & (name != "")
         alone = [f"\0{row}" for row in range(len(self))]
         return pd.factorize(np.where(known, keys, alone))[0].astype(np.int32)
+
+    @cached_property
+    def _artist_codes(self) -> npt.NDArray[np.int32]:
+        return self._codes("artist")
+
+    @cached_property
+    def release_ranks(self) -> npt.NDArray[np.int32]:
+        """Rank of each track's release date, shape (n_tracks,): later ones have more, those without a date least."""
+        return np.unique(self.table["released"].to_numpy(dtype=object).astype(str), return_inverse=True)[1].astype(np.int32)
+
+    @cached_property
+    def texts(self) -> dict[str, list[str]]:
+        """`TEXT_COLUMNS` as plain lists, for reading single rows."""
+        return {column: [intern(text) for text in self.table[column].tolist()] for column in TEXT_COLUMNS}
 
     def label(self, row: int) -> str:
         """Return ``Artist - Title``, or what is known of it."""

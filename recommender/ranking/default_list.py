@@ -72,9 +72,7 @@ def _unlike(
 
 def _latest(model: HybridModel, candidates: npt.NDArray[np.int32], places: Places) -> Places:
     """Order places by release, the latest first; those without a date come last."""
-    released = model.catalog.table["released"].to_numpy(dtype=object)[candidates[places]].astype(str)
-    ranks = np.unique(released, return_inverse=True)[1]
-    return np.asarray(places[np.lexsort((places, -ranks))])
+    return np.asarray(places[np.lexsort((places, -model.catalog.release_ranks[candidates[places]]))])
 
 
 def _by_turns(popular: Places, new: Places) -> Places:

@@ -68,12 +68,12 @@ def choose(relevance: Float32s, vectors: Float32s, top: int, diversity: float, m
     for _ in range(min(top, len(values))):
         gains = values - diversity * nearest
         if mix is not None and counts is not None:
-            gains = (1 - mix.weight) * gains + mix.weight * mix_gain(counts, mix.wanted)[mix.groups]
+            gains = (1 - mix.weight) * gains + (mix.weight * mix_gain(counts, mix.wanted))[mix.groups]
         gains[chosen] = -np.inf
         best = int(gains.argmax())
         chosen.append(best)
         if diversity:
-            nearest = np.maximum(nearest, vectors @ vectors[best])
+            np.maximum(nearest, vectors @ vectors[best], out=nearest)
         if mix is not None and counts is not None:
             counts[mix.groups[best]] += 1
     return chosen

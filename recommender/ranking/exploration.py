@@ -36,10 +36,10 @@ from recommender.ranking.candidates import best_rows
 from recommender.ranking.confidence import confidences
 from recommender.ranking.distaste import Distaste, distaste_of, penalties
 from recommender.ranking.filters import cap_artists, leave_out
-from recommender.ranking.learned import learned_corrections
+from recommender.ranking.learned import side_corrections
 from recommender.ranking.model import HybridModel
 from recommender.ranking.recommendation import RankedList, RecommendOptions
-from recommender.ranking.scoring import UserVectors, dialled_fame, score_block, score_parts, sources_of, user_vectors
+from recommender.ranking.scoring import UserVectors, dialled_fame, score_block, side_parts, sources_of, user_vectors
 from recommender.ranking.taste import tastes_of
 
 NODES = 32
@@ -235,9 +235,10 @@ def explore(
     places = np.arange(len(ranked))
     rows, explored = policy.rows[places, drawn], drawn > 0
     scores, sources = ranked.scores.copy(), list(ranked.sources)
-    parts = score_parts(model, user, 0, rows[explored])
+    parts = side_parts(model, user.side(0), rows[explored])
     lost = penalties(model, held, rows[explored], options.distaste) if held is not None else 0.0
-    corrections = learned_corrections(model, user, 0, plays, rows[explored])
+    played = np.unique(plays.indices[plays.data > 0])
+    corrections = side_corrections(model, user.side(0), played, rows[explored])
     scores[explored] = parts.sum(axis=1) + corrections - lost
     for place, source in zip(np.flatnonzero(explored), sources_of(parts), strict=True):
         sources[place] = source

@@ -175,6 +175,8 @@ class HybridModel:
         What was tried, chosen and measured; JSON.
     learned : Learned or None
         Re-orders what the blend has drawn, where that was measured to be better.
+    changed_rows : ndarray, shape (c,), int32
+        Tracks whose vectors or evidence are other than in the bundle: live plays and uploads since it was loaded.
     """
 
     catalog: Catalog
@@ -194,6 +196,7 @@ class HybridModel:
     config: RankerConfig
     validation: dict[str, Any]
     learned: Learned | None = None
+    changed_rows: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, dtype=np.int32))
 
     def __post_init__(self) -> None:
         n_tracks, shape = len(self.catalog), (len(self.users), len(self.catalog))

@@ -22,17 +22,19 @@ from recommender.ranking.explain import Explanation, explain, explain_lists, rea
 from recommender.ranking.filters import cap_artists, leave_out, space_artists
 from recommender.ranking.fitting import fit_hybrid
 from recommender.ranking.learned import POOL as LEARNED_POOL
-from recommender.ranking.learned import learned_corrections
+from recommender.ranking.learned import side_corrections
+from recommender.ranking.listener import Listener, listener_of
 from recommender.ranking.live import with_feedback, with_live_plays, with_new_tracks
 from recommender.ranking.model import Blend, Float32s, HybridModel, RankerConfig
 from recommender.ranking.recommendation import RankedList, Recommendation, RecommendOptions, Source
+from recommender.ranking.retrieval import Shortlist, default_shortlist, shortlist
 from recommender.ranking.scoring import (
-    UserVectors,
+    Side,
     check_block,
     dialled_fame,
     score_block,
-    score_parts,
     score_users,
+    side_parts,
     sources_of,
     user_vectors,
 )
@@ -55,11 +57,13 @@ __all__ = [
     "explain",
     "explain_lists",
     "fit_hybrid",
+    "listener_of",
     "load_hybrid",
     "query_of_row",
     "query_of_vector",
     "reasons_for",
     "recommend",
+    "recommend_one",
     "save_hybrid",
     "score_users",
     "served_scores",
@@ -78,6 +82,9 @@ BLOCK_USERS = 1024
 
 POOL = 5
 """A list is chosen from so many times its length; from more only where the artist cap leaves too few."""
+
+DEPTH = 2
+"""A short list holds so many times the pool that is drawn from it; more where that is not enough."""
 
 
 def recommend(
@@ -129,39 +136,101 @@ def recommend(
             leave_out(scores, mine if everything else mine[:, candidates])
         for user, known in enumerate(tastes.known_plays.tolist()):
             held = distaste_of(model, block[user], mine[user]) if options.distaste else None
-            lists.append(_one_list(model, users, user, scores[user], known, block[user], held, candidates, options))
+            played = block[user].indices[block[user].data > 0]
+            found = _one_list(model, users.side(user), scores[user], known, played, held, candidates, options)
+            assert found is not None
+            lists.append(found)
         report(len(lists), plays.shape[0])
     return lists
 
 
+def recommend_one(listener: Listener, options: RecommendOptions | None = None) -> RankedList:
+    """Recommend to one listener, as `recommend` does, from a short list instead of all tracks.
+
+    Parameters
+    ----------
+    listener : Listener
+        Made with ``options.discovery``.
+    options : RecommendOptions, optional
+
+    Returns
+    -------
+    RankedList
+
+    Raises
+    ------
+    DataError
+        If a candidate row is not in the catalog.
+    """
+    options, model = options or RecommendOptions(), listener.model
+    rows = None if options.candidate_rows is None else _candidates(model, options.candidate_rows)
+    held, depth = listener.held(options.distaste), DEPTH * _pool_size(model, listener.known_plays, options)
+    while True:
+        if listener.known_plays:
+            short = shortlist(
+                listener,
+                depth,
+                popularity=options.popularity,
+                include_heard=options.include_heard,
+                candidate_rows=rows,
+            )
+        else:
+            short = default_shortlist(listener, depth, options.include_heard, rows)
+        found = _one_list(
+            model,
+            listener.side,
+            short.scores,
+            listener.known_plays,
+            listener.played,
+            held,
+            short.rows,
+            options,
+            short,
+        )
+        if found is not None:
+            return found
+        depth *= 4
+
+
+def _pool_size(model: HybridModel, known_plays: int, options: RecommendOptions) -> int:
+    return max(POOL * options.top, LEARNED_POOL if model.learned is not None and known_plays else 0)
+
+
 def _one_list(
     model: HybridModel,
-    users: UserVectors,
-    user: int,
+    side: Side,
     scores: Float32s,
     known_plays: int,
-    plays: sparse.csr_matrix,
+    played: npt.NDArray[np.integer],
     held: Distaste | None,
     candidates: npt.NDArray[np.int32],
     options: RecommendOptions,
-) -> RankedList:
-    """Draw a pool of candidates, choose the list from it, put the list in order."""
-    reorders = model.learned is not None and known_plays > 0
-    size = min(len(scores), max(POOL * options.top, LEARNED_POOL if reorders else 0))
+    short: Shortlist | None = None,
+) -> RankedList | None:
+    """Draw a pool of candidates, choose the list from it, put the list in order.
+
+    None if the candidates are those of a short list, and the list needs what may be outside of it.
+    """
+    is_whole = short is None or short.is_whole
+    size = min(len(scores), _pool_size(model, known_plays, options))
     while True:
         draw = _best_pool if known_plays else _default_pool
         pool = draw(model, scores, held, candidates, options, size)
-        if reorders:
-            pool = pool.corrected(learned_corrections(model, users, user, plays, candidates[pool.places]))
+        if short is not None and not is_whole and not _stands_above(model, pool, short, size):
+            return None
+        if model.learned is not None and known_plays:
+            pool = pool.corrected(side_corrections(model, side, played, candidates[pool.places]))
         pool = pool.only(cap_artists(candidates[pool.places], model.artist_codes, options.max_per_artist))
-        if len(pool.places) >= options.top or size == len(scores):
+        if len(pool.places) >= options.top or (size == len(scores) and is_whole):
             break
-        size = len(scores)
-    chosen = _choose(model, candidates[pool.places], pool.values, plays, options) if known_plays else slice(options.top)
+        if size == len(scores):
+            return None
+        size = min(4 * size, len(scores))
+    chosen = _choose(model, candidates[pool.places], pool.values, played, options) if known_plays else slice(options.top)
     pool = pool.only(chosen)
     pool = pool.only(space_artists(candidates[pool.places], model.artist_codes, options.artist_gap))
     rows = candidates[pool.places]
-    sources = sources_of(score_parts(model, users, user, rows)) if known_plays else default_sources(model, rows)
+    sources = sources_of(side_parts(model, side, rows)) if known_plays else default_sources(model, rows)
     return RankedList(
         rows,
         (scores[pool.places] + pool.gained - pool.lost).astype(np.float32),
@@ -170,6 +239,16 @@ def _one_list(
         basis_of(known_plays),
         known_plays,
     )
+
+
+def _stands_above(model: HybridModel, pool: Pool, short: Shortlist, size: int) -> bool:
+    """Tell whether a pool of a short list is what it would be if all tracks were candidates."""
+    values = pool.values
+    if not pool.is_default:
+        return len(values) >= size and float(values.min()) > short.floor
+    # popular and new ones are each there in their order, only penalties could let others pass
+    popular = values[model.evidence[short.rows[pool.places]] > 0]
+    return size <= short.depth and (len(popular) < size or not pool.lost.any() or float(popular.min()) > short.floor)
 
 
 def served_scores(model: HybridModel, plays: sparse.csr_matrix, allowed: npt.NDArray[np.bool_]) -> Float32s:
@@ -196,7 +275,8 @@ def served_scores(model: HybridModel, plays: sparse.csr_matrix, allowed: npt.NDA
     for user in np.flatnonzero(tastes.known_plays).tolist():
         best = best_rows(scores[user], LEARNED_POOL, model.evidence)
         if len(best):
-            learned = scores[user, best] + learned_corrections(model, users, user, plays[user], best)
+            played = np.unique(plays[user].indices[plays[user].data > 0])
+            learned = scores[user, best] + side_corrections(model, users.side(user), played, best)
             scores[user] -= max(0, scores[user, best[-1]] - learned.min())
             scores[user, best] = learned
     return scores
@@ -216,16 +296,19 @@ class Pool:
         What skips and dislikes took from the score.
     gained : ndarray, shape (p,), float64
         What the learned ranker added to it.
+    is_default : bool
+        Whether it is for somebody without plays: popular and new tracks by turns.
     """
 
     places: npt.NDArray[np.intp]
     values: Float32s
     lost: npt.NDArray[np.float64]
     gained: npt.NDArray[np.float64]
+    is_default: bool = False
 
     def only(self, kept: npt.NDArray[Any] | slice) -> Pool:
         """Return a part of the pool, by a mask or by positions."""
-        return Pool(self.places[kept], self.values[kept], self.lost[kept], self.gained[kept])
+        return Pool(self.places[kept], self.values[kept], self.lost[kept], self.gained[kept], self.is_default)
 
     def corrected(self, gained: npt.NDArray[np.float64]) -> Pool:
         """Return the pool in the order that it has after this is added."""
@@ -277,14 +360,14 @@ def _default_pool(
     lost = np.zeros(len(candidates)) if held is None else penalties(model, held, candidates, options.distaste)
     values = (scores - lost).astype(np.float32)
     places = default_order(model, values, candidates, options.top, size, options.diversity)
-    return Pool(places, values[places], lost[places], np.zeros(len(places)))
+    return Pool(places, values[places], lost[places], np.zeros(len(places)), is_default=True)
 
 
 def _choose(
     model: HybridModel,
     rows: npt.NDArray[np.int32],
     values: Float32s,
-    plays: sparse.csr_matrix,
+    played: npt.NDArray[np.integer],
     options: RecommendOptions,
 ) -> npt.NDArray[np.intp]:
     """Choose `options.top` places of a pool, in its order: unlike each other, and after the listener's mix."""
@@ -294,8 +377,8 @@ def _choose(
     mix = None
     if options.calibration:
         kinds = kinds_of(model, alike_vectors)
-        played = nearest_kind(alike_vectors(model, plays.indices[plays.data > 0]), kinds)
-        mix = Mix(nearest_kind(vectors, kinds), mix_of(played, len(kinds)), options.calibration)
+        own = nearest_kind(alike_vectors(model, played), kinds)
+        mix = Mix(nearest_kind(vectors, kinds), mix_of(own, len(kinds)), options.calibration)
     return np.sort(np.array(choose(values, vectors, options.top, options.diversity, mix), dtype=np.intp))
 
 

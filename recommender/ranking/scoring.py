@@ -34,6 +34,8 @@ FAME = 0.5
 LEAST_FAME = -2.0
 """So far below the mean a track may be by that; that nobody has played it yet makes a new one no less popular."""
 
+EVERY = slice(None)
+
 ONE_SIDED = 2 / 3
 """Share of what speaks for a track from which on one part alone is named as its source."""
 
@@ -61,6 +63,41 @@ class UserVectors:
         mine = slice(user, user + 1)
         return UserVectors(self.vectors[mine], self.neighbours[mine], self.taste_weight[mine])
 
+    def side(self, user: int) -> Side:
+        """Return one user's side."""
+        near = self.neighbours[user]
+        near.sort_indices()
+        return Side(self.vectors[user], near.indices, near.data, float(self.taste_weight[user]))
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One user's side of the inner product.
+
+    Parameters
+    ----------
+    vector : ndarray, shape (width,), float32
+        Entries as the columns of `track_vectors`.
+    near_rows : ndarray, shape (m,), int
+        Tracks that neighbours speak for, ascending.
+    near : ndarray, shape (m,), float32
+        What is added to their scores, in a track with ``w = 1``.
+    taste_weight : float
+        v of `Blend`.
+    """
+
+    vector: Float32s
+    near_rows: npt.NDArray[np.integer]
+    near: Float32s
+    taste_weight: float
+
+    def near_of(self, track_rows: npt.NDArray[np.integer]) -> Float32s:
+        """Return what neighbours add to tracks, shape (k,); 0 where they know nothing."""
+        if not len(self.near_rows):
+            return np.zeros(len(track_rows), dtype=np.float32)
+        at = np.minimum(np.searchsorted(self.near_rows, track_rows), len(self.near_rows) - 1)
+        return np.where(self.near_rows[at] == track_rows, self.near[at], np.float32(0))
+
 
 def measure_standards(
     factors: Factors,
@@ -87,15 +124,17 @@ def measure_standards(
     )
 
 
-def play_weight(model: HybridModel, blend: Blend | None = None) -> Float32s:
-    """Return w of `Blend`, shape (n_tracks,): what a track's plays weigh against its sound."""
+def play_weight(
+    model: HybridModel, blend: Blend | None = None, track_rows: npt.NDArray[np.integer] | slice = EVERY
+) -> Float32s:
+    """Return w of `Blend` for some tracks or all, shape (k,): what a track's plays weigh against its sound."""
+    has_vector, evidence = model.has_vector[track_rows], model.evidence[track_rows]
     if not model.knows_plays:
-        return np.where(model.has_vector, 0, 1).astype(np.float32)
+        return np.where(has_vector, 0, 1).astype(np.float32)
     blend = blend or model.blend
     if blend.plain_posterior:
-        return np.ones(len(model.evidence), dtype=np.float32)
-    weight = model.evidence / (model.evidence + blend.track_half)
-    return np.where(model.has_vector, weight, 1).astype(np.float32)
+        return np.ones(len(evidence), dtype=np.float32)
+    return np.where(has_vector, evidence / (evidence + blend.track_half), 1).astype(np.float32)
 
 
 def fame(model: HybridModel, evidence: Float32s) -> Float32s:
@@ -109,22 +148,22 @@ def dialled_fame(model: HybridModel, evidence: Float32s) -> Float32s:
     return np.asarray(FAME * np.maximum(fame(model, evidence), LEAST_FAME), dtype=np.float32)
 
 
-def track_vectors(model: HybridModel) -> Float32s:
-    """Return the tracks' side of the inner product.
+def track_vectors(model: HybridModel, track_rows: npt.NDArray[np.integer] | slice = EVERY) -> Float32s:
+    """Return the tracks' side of the inner product, of some tracks or all.
 
     Returns
     -------
-    ndarray, shape (n_tracks, d + 1 + d + dim + 1 + 1), float32
+    ndarray, shape (k, d + 1 + d + dim + 1 + 1), float32
         CF part (posterior factors, 1) times w; content part (predicted factors, sound, 1) times 1 - w; popularity.
     """
-    weight = play_weight(model)[:, None]
-    popularity = fame(model, model.evidence)
+    weight = play_weight(model, None, track_rows)[:, None]
+    popularity = fame(model, model.evidence[track_rows])
     return np.hstack(
         [
-            weight * model.posterior_factors,
+            weight * model.posterior_factors[track_rows],
             weight,
-            (1 - weight) * model.prior_means,
-            (1 - weight) * model.sound_vectors,
+            (1 - weight) * model.prior_means[track_rows],
+            (1 - weight) * model.sound_vectors[track_rows],
             1 - weight,
             popularity[:, None],
         ]
@@ -238,14 +277,17 @@ def score_block(model: HybridModel, users: UserVectors, track_rows: npt.NDArray[
 
 
 def score_parts(model: HybridModel, users: UserVectors, user: int, track_rows: npt.NDArray[np.integer]) -> Float32s:
-    """Split one user's scores into their parts.
+    """Split one user's scores into their parts: `side_parts` of the row `user` of `users`."""
+    return side_parts(model, users.side(user), track_rows)
+
+
+def side_parts(model: HybridModel, side: Side, track_rows: npt.NDArray[np.integer]) -> Float32s:
+    """Score some tracks for one user, part by part, from their own rows of the model's arrays.
 
     Parameters
     ----------
     model : HybridModel
-    users : UserVectors
-    user : int
-        The row in `users`.
+    side : Side
     track_rows : ndarray, shape (k,), int
 
     Returns
@@ -254,12 +296,15 @@ def score_parts(model: HybridModel, users: UserVectors, user: int, track_rows: n
         Columns as in `PARTS`; rows add up to the scores. Where neighbours know nothing of a track their part is 0, what
         that means beside the user's other neighbours being counted with the factors.
     """
-    d = model.posterior_factors.shape[1]
-    tracks, vector = model.track_index[track_rows], users.vectors[user]
-    cuts = (slice(0, d + 1), slice(d + 1, tracks.shape[1] - 1), slice(tracks.shape[1] - 1, None))
-    factors, content, popularity = (tracks[:, cut] @ vector[cut] for cut in cuts)
-    near = users.neighbours[user].toarray()[0, track_rows] * tracks[:, d]
-    return np.stack([factors, near, content, popularity], axis=1)
+    d, vector = model.posterior_factors.shape[1], side.vector
+    weight = play_weight(model, None, track_rows)
+    parts = np.empty((len(track_rows), len(PARTS)), dtype=np.float32)
+    parts[:, 0] = weight * (model.posterior_factors[track_rows] @ vector[:d] + vector[d])
+    parts[:, 1] = weight * side.near_of(track_rows)
+    sound = model.sound.vectors[track_rows] @ vector[2 * d + 1 : -2] if model.sound is not None else 0
+    parts[:, 2] = (1 - weight) * (model.prior_means[track_rows] @ vector[d + 1 : 2 * d + 1] + sound + vector[-2])
+    parts[:, 3] = fame(model, model.evidence[track_rows]) * vector[-1]
+    return parts
 
 
 def check_block(model: HybridModel, plays: sparse.csr_matrix, heard: sparse.csr_matrix | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +44,12 @@ class Sound:
     center: Float32s
     spread: Float32s
     version: str
+
+    @cached_property
+    def clips_from(self) -> npt.NDArray[np.int64]:
+        """Where each track's clips begin, and the last one's end, shape (n_tracks + 1,)."""
+        counts = np.bincount(self.clip_tracks, minlength=len(self.vectors))
+        return np.concatenate([[0], np.cumsum(counts)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +163,7 @@ def query_of_row(space: Sound, row: int) -> SoundQuery:
     """
     if not space.has_vector[row]:
         raise ModelError(f"track row {row} has no embedding; analyse its file first")
-    clips = slice(*np.searchsorted(space.clip_tracks, [row, row + 1]))
+    clips = slice(*space.clips_from[row : row + 2])
     return SoundQuery(space.vectors[row], space.clip_vectors[clips], space.clip_starts_s[clips])
 
 
@@ -196,11 +203,11 @@ def similar_tracks(
 
 def matching_seconds(space: Sound, query: SoundQuery, row: int) -> tuple[float | None, float | None]:
     """Return where the clips start that are most alike: in the query, and in a track. None where there are no clips."""
-    first, last = np.searchsorted(space.clip_tracks, [row, row + 1])
+    first, last = space.clips_from[row : row + 2]
     if first == last or len(query.clip_vectors) == 0:
         return None, None
     pairs = query.clip_vectors @ space.clip_vectors[first:last].T
-    mine, theirs = np.unravel_index(int(pairs.argmax()), pairs.shape)
+    mine, theirs = divmod(int(pairs.argmax()), pairs.shape[1])
     return float(query.clip_starts_s[mine]), float(space.clip_starts_s[first + theirs])
 
 
