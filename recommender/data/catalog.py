@@ -114,7 +114,9 @@ class Catalog:
     @cached_property
     def release_ranks(self) -> npt.NDArray[np.int32]:
         """Rank of each track's release date, shape (n_tracks,): later ones have more, those without a date least."""
-        return np.unique(self.table["released"].to_numpy(dtype=object).astype(str), return_inverse=True)[1].astype(np.int32)
+        return np.unique(self.table["released"].to_numpy(dtype=object).astype(str), return_inverse=True)[1].astype(
+            np.int32
+        )
 
     @cached_property
     def texts(self) -> dict[str, list[str]]:

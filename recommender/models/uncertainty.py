@@ -148,9 +148,16 @@ def rough_variances(uncertainty: Uncertainty, direction: npt.NDArray[np.floating
     ndarray, shape (n_tracks,), float64
     """
     counts, place = np.unique(np.diff(uncertainty.by_track.indptr), return_inverse=True)
+    return sampled_variances(uncertainty, direction, counts)[place]
+
+
+def sampled_variances(
+    uncertainty: Uncertainty, direction: npt.NDArray[np.floating], counts: npt.NDArray[np.integer]
+) -> Floats:
+    """Return the variance of the scores of tracks with so many listeners (k,) that are a fair sample, shape (k,)."""
     squares = (direction @ uncertainty.basis) ** 2
     sampled = counts[:, None] / max(uncertainty.n_users, 1) * uncertainty.spectrum
-    found: Floats = uncertainty.noise * (squares / (_diagonals(uncertainty, counts) + sampled)).sum(axis=1)[place]
+    found: Floats = uncertainty.noise * (1 / (_diagonals(uncertainty, counts) + sampled)) @ squares
     return found
 
 

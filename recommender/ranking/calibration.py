@@ -67,12 +67,19 @@ def mix_gain(counts: Floats, wanted: Floats) -> Floats:
         the mix weighs alike at every place. q is smoothed with `SMOOTHING`, eq. 6 of Steck 2018.
     """
     size = counts.sum() + 1
+    shares = (counts[None, :] + np.eye(len(counts))) / size
+    smoothed = (1 - SMOOTHING) * shares + SMOOTHING * wanted
     present = wanted > 0
-    without = np.where(present, (1 - SMOOTHING) * counts / size + SMOOTHING * wanted, 1.0)
-    ratio = np.where(present, without / (without + (1 - SMOOTHING) / size), 1.0)
-    # the divergence without the track, and what one of each kind changes of it
-    divergence = (wanted * np.log(np.where(present, wanted, 1.0) / without)).sum() + wanted * np.log(ratio)
+    divergence = (wanted[present] * np.log(wanted[present] / smoothed[:, present])).sum(axis=1)
     gain: Floats = -size * divergence
+    return gain
+
+
+def apart_gain(counts: Floats, wanted: Floats) -> Floats:
+    """Return `mix_gain` less what all kinds have alike, which decides nothing between them."""
+    size = counts.sum() + 1
+    held = (1 - SMOOTHING) * counts + size * SMOOTHING * wanted
+    gain: Floats = size * wanted * np.log1p((1 - SMOOTHING) / np.maximum(held, 1e-12))
     return gain
 
 

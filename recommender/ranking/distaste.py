@@ -68,7 +68,7 @@ def distaste_of_rows(
     heard: npt.NDArray[np.integer],
     verdicts: npt.NDArray[np.floating],
 ) -> Distaste | None:
-    """Do what `distaste_of` does, of the rows that were played (m,) and of those that were heard, with verdicts (h,)."""
+    """Do what `distaste_of` does, from the rows that were played (m,) and those that were heard, with verdicts (h,)."""
     disliked = verdicts == DISLIKED
     if len(heard) == len(played) and not disliked.any() and np.array_equal(heard, played):
         return None

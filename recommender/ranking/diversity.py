@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from recommender.ranking.calibration import Mix, mix_gain
+from recommender.ranking.calibration import Mix, apart_gain
 
 if TYPE_CHECKING:
     from recommender.ranking.model import HybridModel
@@ -35,8 +35,11 @@ def alike_vectors(model: HybridModel, track_rows: npt.NDArray[np.integer]) -> Fl
         that of the sound and that of the factors, where both are known, else that of the factors. Zeros for a track of
         which nothing is known.
     """
-    sides = np.hstack([_unit(model.posterior_factors[track_rows]), model.sound_vectors[track_rows]])
-    return _unit(sides)
+    factors, sound = model.posterior_factors[track_rows], model.sound_vectors[track_rows]
+    length = np.sqrt(np.einsum("ij,ij->i", factors, factors))
+    sides = (length > 1e-12).astype(np.float32) + model.has_vector[track_rows]
+    share = 1 / np.sqrt(np.maximum(sides, 1))
+    return np.hstack([factors * (share / np.maximum(length, 1e-12))[:, None], sound * share[:, None]])
 
 
 def choose(relevance: Float32s, vectors: Float32s, top: int, diversity: float, mix: Mix | None = None) -> list[int]:
@@ -68,7 +71,7 @@ def choose(relevance: Float32s, vectors: Float32s, top: int, diversity: float, m
     for _ in range(min(top, len(values))):
         gains = values - diversity * nearest
         if mix is not None and counts is not None:
-            gains = (1 - mix.weight) * gains + (mix.weight * mix_gain(counts, mix.wanted))[mix.groups]
+            gains = (1 - mix.weight) * gains + (mix.weight * apart_gain(counts, mix.wanted))[mix.groups]
         gains[chosen] = -np.inf
         best = int(gains.argmax())
         chosen.append(best)
@@ -77,9 +80,3 @@ def choose(relevance: Float32s, vectors: Float32s, top: int, diversity: float, m
         if mix is not None and counts is not None:
             counts[mix.groups[best]] += 1
     return chosen
-
-
-def _unit(vectors: Float32s) -> Float32s:
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    units: Float32s = np.divide(vectors, length, out=np.zeros(vectors.shape, dtype=np.float32), where=length > 1e-12)
-    return units

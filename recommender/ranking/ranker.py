@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from recommender.ranking.live import with_feedback, with_live_plays, with_new_tr
 from recommender.ranking.model import Blend, Float32s, HybridModel, RankerConfig
 from recommender.ranking.recommendation import RankedList, Recommendation, RecommendOptions, Source
 from recommender.ranking.retrieval import Shortlist, default_shortlist, shortlist
+from recommender.ranking.scan import Products
 from recommender.ranking.scoring import (
     Side,
     check_block,
@@ -144,7 +145,9 @@ def recommend(
     return lists
 
 
-def recommend_one(listener: Listener, options: RecommendOptions | None = None) -> RankedList:
+def recommend_one(
+    listener: Listener, options: RecommendOptions | None = None, estimated: Products | None = None
+) -> RankedList:
     """Recommend to one listener, as `recommend` does, from a short list instead of all tracks.
 
     Parameters
@@ -152,6 +155,8 @@ def recommend_one(listener: Listener, options: RecommendOptions | None = None) -
     listener : Listener
         Made with ``options.discovery``.
     options : RecommendOptions, optional
+    estimated : Products, optional
+        By `retrieval.estimates`, where it is there already.
 
     Returns
     -------
@@ -163,19 +168,14 @@ def recommend_one(listener: Listener, options: RecommendOptions | None = None) -
         If a candidate row is not in the catalog.
     """
     options, model = options or RecommendOptions(), listener.model
-    rows = None if options.candidate_rows is None else _candidates(model, options.candidate_rows)
+    if options.candidate_rows is not None:
+        options = replace(options, candidate_rows=_candidates(model, options.candidate_rows))
     held, depth = listener.held(options.distaste), DEPTH * _pool_size(model, listener.known_plays, options)
     while True:
         if listener.known_plays:
-            short = shortlist(
-                listener,
-                depth,
-                popularity=options.popularity,
-                include_heard=options.include_heard,
-                candidate_rows=rows,
-            )
+            short = shortlist(listener, depth, options, estimated)
         else:
-            short = default_shortlist(listener, depth, options.include_heard, rows)
+            short = default_shortlist(listener, depth, options)
         found = _one_list(
             model,
             listener.side,
@@ -226,11 +226,14 @@ def _one_list(
         if size == len(scores):
             return None
         size = min(4 * size, len(scores))
-    chosen = _choose(model, candidates[pool.places], pool.values, played, options) if known_plays else slice(options.top)
+    chosen = (
+        _choose(model, candidates[pool.places], pool.values, played, options) if known_plays else slice(options.top)
+    )
     pool = pool.only(chosen)
     pool = pool.only(space_artists(candidates[pool.places], model.artist_codes, options.artist_gap))
     rows = candidates[pool.places]
-    sources = sources_of(side_parts(model, side, rows)) if known_plays else default_sources(model, rows)
+    parts = side_parts(model, side, rows) if short is None else short.parts[pool.places]
+    sources = sources_of(parts) if known_plays else default_sources(model, rows)
     return RankedList(
         rows,
         (scores[pool.places] + pool.gained - pool.lost).astype(np.float32),

@@ -3,20 +3,19 @@
 The tracks' side of the score (`scoring.track_vectors`) is wide: reading all of it costs more than everything else. A
 user's scores lie in far fewer dimensions, so the index keeps each track's vector in `RANK` of them, chosen so that the
 scores of users like the model's own lose least (principal components of the tracks, weighted by the users' second
-moment), in 8 bits; an integer matrix product of onnxruntime scans it. Popularity and the weight of plays are added as
-they are, neighbours where they stand, and tracks that live plays or uploads have changed since the index was made are
-estimated from their present vectors. ``benchmarks/engines.py`` compares this scan with others.
+moment), in 8 bits; an integer matrix product of onnxruntime scans it. Popularity and the weight of plays have a
+dimension each, neighbours are added where they stand, and tracks that live plays or uploads have changed since the
+index was made are estimated from their present vectors. ``benchmarks/engines.py`` compares this scan with others.
 
 The short list is then scored exactly. No track outside of it is expected above its `floor`: the highest estimate
-outside plus the largest error seen inside. A list that needs tracks below the floor takes a longer short list, in the
+outside plus `SAFETY` times the largest error seen inside. A list that needs tracks below the floor takes a longer short list, in the
 end the catalog; `recommend` over all tracks is the twin.
 """
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -25,14 +24,16 @@ from scipy.linalg import cholesky, eigh, solve_triangular
 
 from recommender.ranking.listener import Listener, listener_of
 from recommender.ranking.model import Float32s, HybridModel, Standards
-from recommender.ranking.scan import Scan
+from recommender.ranking.recommendation import RecommendOptions
+from recommender.ranking.scan import LEFT_OUT, Products, Scan
 from recommender.ranking.scoring import dialled_fame, fame, play_weight, side_parts
 
 Rows = npt.NDArray[np.int32]
 
-RANK = 64
+RANK = 62
 LEAST_TRACKS = 20_000
 """A smaller catalog is scored whole: that is as fast."""
+SAFETY = 2.0
 SAMPLE_TRACKS, SAMPLE_USERS = 8_000, 256
 _BLOCK = 16_384
 
@@ -44,11 +45,11 @@ class Index:
     Parameters
     ----------
     basis : ndarray, shape (width, r), float32
-        From what `_content_of` returns to the dimensions of the index.
+        From `_content_of` a track to the dimensions of the index.
     dual : ndarray, shape (width, r), float32
-        From a user's vector, its three single entries left out, to theirs.
+        From the same entries of a user's vector to theirs.
     scan : Scan
-        Of the vectors in those dimensions, shape (n, r).
+        Of `_vectors_of` all tracks, shape (n, r + 2).
     changed_rows : ndarray, shape (c,), int32
         What live plays had changed when the index was made.
     """
@@ -67,16 +68,12 @@ class Present:
     ----------
     rows : ndarray, shape (c,), int32
         Tracks that are other than in the index, or not in it.
-    vectors : ndarray, shape (c, r), float32
+    vectors : ndarray, shape (c, r + 2), float32
         Their vectors now.
-    weight, fame : ndarray, shape (n_tracks,), float32
-        `play_weight` and `fame` of all tracks now.
     """
 
     rows: Rows
     vectors: Float32s
-    weight: Float32s
-    fame: Float32s
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,8 +142,9 @@ def build_index(model: HybridModel, rank: int = RANK) -> Index:
     rng = np.random.default_rng(model.config.seed)
     users = np.flatnonzero(np.diff(model.plays.indptr))
     users = rng.choice(users, min(SAMPLE_USERS, len(users)), replace=False)
-    sides = [_content_side(listener_of(model, model.plays[user], model.heard[user]).side.vector, model) for user in users]
-    width = 2 * model.posterior_factors.shape[1] + model.sound_vectors.shape[1]
+    d = model.posterior_factors.shape[1]
+    sides = [_content_side(listener_of(model, model.plays[user], model.heard[user]).side.vector, d) for user in users]
+    width = 2 * d + model.sound_vectors.shape[1]
     moment = np.stack(sides).T @ np.stack(sides) / len(sides) if sides else np.eye(width)
     moment = moment.astype(np.float64) + 1e-3 * max(np.trace(moment), 1e-9) / width * np.eye(width)
     root = cholesky(moment, lower=True)
@@ -158,18 +156,15 @@ def build_index(model: HybridModel, rank: int = RANK) -> Index:
     dual = solve_triangular(root, found, lower=True, trans="T").astype(np.float32)
     starts = range(0, len(model.catalog), _BLOCK)
     rows = (np.arange(start, min(start + _BLOCK, len(model.catalog))) for start in starts)
-    vectors = np.concatenate([_content_of(model, some) @ basis for some in rows])
+    vectors = np.concatenate([_vectors_of(model, some, basis) for some in rows])
     return Index(basis, dual, Scan.of(vectors), np.asarray(model.changed_rows, dtype=np.int32))
 
 
 def shortlist(
     listener: Listener,
     depth: int,
-    *,
-    popularity: float = 0.0,
-    include_heard: bool = False,
-    candidate_rows: npt.NDArray[np.integer] | None = None,
-    bonus: npt.NDArray[np.floating] | None = None,
+    options: RecommendOptions,
+    estimated: Products | None = None,
 ) -> Shortlist:
     """Return at least `depth` candidates for a listener, where there are so many.
 
@@ -177,10 +172,10 @@ def shortlist(
     ----------
     listener : Listener
     depth : int
-    popularity, include_heard, candidate_rows
-        As in `RecommendOptions`.
-    bonus : ndarray, shape (n_tracks,), optional
-        What else is added to tracks' scores when the best are chosen.
+    options : RecommendOptions
+        What may be recommended, and the popularity dial.
+    estimated : Products, optional
+        By `estimates`, where it is there already.
 
     Returns
     -------
@@ -189,42 +184,42 @@ def shortlist(
     model, side = listener.model, listener.side
     n_tracks = len(model.catalog)
     if n_tracks < max(LEAST_TRACKS, depth):
-        rows = np.arange(n_tracks, dtype=np.int32) if candidate_rows is None else candidate_rows.astype(np.int32)
-        rows = rows if include_heard else rows[~np.isin(rows, listener.heard, assume_unique=True)]
-        parts = side_parts(model, side, rows)
+        rows = _allowed_rows(listener, options)
+        starts = range(0, max(1, len(rows)), _BLOCK)
+        parts = np.concatenate([side_parts(model, side, rows[start : start + _BLOCK]) for start in starts])
         return Shortlist(rows, parts, parts.sum(axis=1), -np.inf, depth)
-    wanted = estimates(listener)
-    if popularity:
-        wanted += popularity * dialled_fame(model, model.evidence)
-    if bonus is not None:
-        wanted += bonus
-    if candidate_rows is not None:
-        left_out = np.ones(n_tracks, dtype=bool)
-        left_out[candidate_rows] = False
-        wanted[left_out] = -np.inf
-    if not include_heard:
-        wanted[listener.heard] = -np.inf
-    rows, highest = best_above(wanted, depth)
+    wanted = _allowed(listener, estimated, options)
+    rows, bound = wanted.best(depth)
     parts = side_parts(model, side, rows)
     scores = parts.sum(axis=1)
-    if not np.isfinite(highest):
-        return Shortlist(rows, parts, scores, -np.inf, depth)
-    exact = scores if not popularity else scores + popularity * dialled_fame(model, model.evidence[rows])
-    exact = exact if bonus is None else exact + bonus[rows]
-    return Shortlist(rows, parts, scores, highest + float(np.abs(exact - wanted[rows]).max()), depth)
+    exact = scores
+    if options.popularity:
+        exact = scores + options.popularity * dialled_fame(model, model.evidence[rows])
+    missed = float(np.abs(exact - wanted.values(rows)).max(initial=0))
+    return Shortlist(rows, parts, scores, bound + SAFETY * missed, depth)
 
 
-def default_shortlist(
-    listener: Listener, depth: int, include_heard: bool, candidate_rows: npt.NDArray[np.integer] | None
-) -> Shortlist:
+def estimated_best(
+    listener: Listener, depth: int, options: RecommendOptions, estimated: Products | None = None
+) -> tuple[Float32s, Rows, float]:
+    """Return the best tracks by their estimated scores, the popularity dial included: estimates, rows, the next one's.
+
+    A small catalog is scored exactly, and returned whole.
+    """
+    if len(listener.model.catalog) < LEAST_TRACKS:
+        rows = _allowed_rows(listener, options)
+        scores = side_parts(listener.model, listener.side, rows).sum(axis=1)
+        return scores + options.popularity * dialled_fame(listener.model, listener.model.evidence[rows]), rows, -np.inf
+    wanted = _allowed(listener, estimated, options)
+    rows, bound = wanted.best(depth)
+    return wanted.values(rows), rows, bound
+
+
+def default_shortlist(listener: Listener, depth: int, options: RecommendOptions) -> Shortlist:
     """Return the most popular and the latest of the new tracks, `depth` of each, for somebody without known plays."""
     model = listener.model
-    kept = np.ones(len(model.catalog), dtype=bool)
-    if candidate_rows is not None:
-        kept[:] = False
-        kept[candidate_rows] = True
-    if not include_heard:
-        kept[listener.heard] = False
+    kept = np.zeros(len(model.catalog), dtype=bool)
+    kept[_allowed_rows(listener, options)] = True
     popular, new = default_orders(model)
     popular, new = popular[kept[popular]], new[kept[new]]
     rows = np.sort(np.concatenate([popular[:depth], new[:depth]]))
@@ -249,19 +244,22 @@ def default_orders(model: HybridModel) -> tuple[Rows, Rows]:
     return found
 
 
-def estimates(listener: Listener) -> Float32s:
-    """Estimate the scores of all tracks for a listener, shape (n_tracks,)."""
+def estimates(listener: Listener) -> Products:
+    """Estimate the scores of all tracks for a listener."""
     model, side = listener.model, listener.side
     index, now = index_of(model), present_of(model)
     d = model.posterior_factors.shape[1]
-    query = _content_side(side.vector, model) @ index.dual
-    found = np.empty(len(model.catalog), dtype=np.float32)
-    index.scan.products(query, found[: len(index.scan)])
-    found[now.rows] = now.vectors @ query
-    found += (side.vector[d] - side.vector[-2]) * now.weight
-    found += side.vector[-1] * now.fame
-    found += side.vector[-2]
-    found[side.near_rows] += side.near * now.weight[side.near_rows]
+    vector = side.vector
+    query = np.concatenate([_content_side(vector, d) @ index.dual, [vector[d] - vector[-2], vector[-1]]])
+    found = index.scan.products(query.astype(np.float32))
+    found = replace(found, offset=found.offset + float(vector[-2]))
+    if len(found.steps) < len(model.catalog):
+        found = replace(found, steps=np.resize(found.steps, len(model.catalog)))
+    if len(now.rows):
+        found.steps[now.rows] = found.in_steps(now.vectors @ query + vector[-2])
+    if len(side.near_rows):
+        added = side.near * play_weight(model, None, side.near_rows)
+        found.steps[side.near_rows] += np.rint(added / np.float32(found.unit)).astype(np.int32)
     return found
 
 
@@ -272,44 +270,32 @@ def present_of(model: HybridModel) -> Present:
         index = index_of(model)
         new = np.arange(len(index.scan), len(model.catalog), dtype=np.int32)
         rows = np.union1d(np.union1d(model.changed_rows, index.changed_rows), new).astype(np.int32)
-        vectors = _content_of(model, rows) @ index.basis
-        found = _present[model] = Present(rows, vectors, play_weight(model), fame(model, model.evidence))
+        found = _present[model] = Present(rows, _vectors_of(model, rows, index.basis))
     return found
 
 
-def best_above(values: Float32s, depth: int) -> tuple[Rows, float]:
-    """Return the rows of the highest values, ascending, about `depth` of them but no fewer, and the next value.
+def _allowed_rows(listener: Listener, options: RecommendOptions) -> Rows:
+    """Return the rows that may be recommended, ascending."""
+    if options.candidate_rows is None:
+        rows = np.arange(len(listener.model.catalog), dtype=np.int32)
+    else:
+        rows = np.unique(options.candidate_rows).astype(np.int32)
+    return rows if options.include_heard else rows[~np.isin(rows, listener.heard, assume_unique=True)]
 
-    Parameters
-    ----------
-    values : ndarray, shape (n,), float32
-        -inf marks what may not be returned.
-    depth : int
 
-    Returns
-    -------
-    rows : ndarray, shape (k,), int32
-        Fewer than `depth` only where no more are finite.
-    highest : float
-        The highest value that is not among them, or a bound of it; -inf if no finite one is left.
-
-    Examples
-    --------
-    >>> best_above(np.array([3, 9, -np.inf, 5], dtype=np.float32), 2)
-    (array([1, 3], dtype=int32), 5.0)
-    """
-    step = max(1, min(16, len(values) // 4096))
-    sample = values[::step]
-    rank = min(len(sample), int(1.3 * depth / step) + 8 if step > 1 else depth)
-    threshold = np.partition(sample, len(sample) - rank)[len(sample) - rank]
-    rows = np.flatnonzero(values >= threshold)
-    if len(rows) < depth or not np.isfinite(threshold):
-        threshold = np.partition(values, len(values) - depth)[len(values) - depth]
-        rows = np.flatnonzero((values >= threshold) & (values > -np.inf))
-    if len(rows) > depth + depth // 4:
-        order = np.argpartition(values[rows], len(rows) - depth)
-        threshold, rows = values[rows[order[-depth - 1]]], np.sort(rows[order[-depth:]])
-    return rows.astype(np.int32), float(threshold)
+def _allowed(listener: Listener, estimated: Products | None, options: RecommendOptions) -> Products:
+    """Return estimates with the popularity dial, of what may be recommended only."""
+    found = estimates(listener) if estimated is None else estimated
+    steps, model = found.steps.copy(), listener.model
+    if options.popularity:
+        steps += np.rint(options.popularity / found.unit * dialled_fame(model, model.evidence)).astype(np.int32)
+    if options.candidate_rows is not None:
+        left_out = np.ones(len(steps), dtype=bool)
+        left_out[options.candidate_rows] = False
+        steps[left_out] = LEFT_OUT
+    if not options.include_heard:
+        steps[listener.heard] = LEFT_OUT
+    return replace(found, steps=steps)
 
 
 def _content_of(model: HybridModel, rows: npt.NDArray[np.integer]) -> Float32s:
@@ -319,7 +305,12 @@ def _content_of(model: HybridModel, rows: npt.NDArray[np.integer]) -> Float32s:
     return np.hstack([weight * model.posterior_factors[rows], *((1 - weight) * each for each in sides)])
 
 
-def _content_side(vector: Float32s, model: HybridModel) -> Float32s:
+def _vectors_of(model: HybridModel, rows: npt.NDArray[np.integer], basis: Float32s) -> Float32s:
+    """Return tracks in the dimensions of an index, their weight of plays and their popularity, shape (k, r + 2)."""
+    singles = (play_weight(model, None, rows), fame(model, model.evidence[rows]))
+    return np.column_stack([_content_of(model, rows) @ basis, *singles]).astype(np.float32)
+
+
+def _content_side(vector: Float32s, d: int) -> Float32s:
     """Leave out the entries of a user's vector that stand for single columns: weight, its rest, popularity."""
-    d = model.posterior_factors.shape[1]
     return np.concatenate([vector[:d], vector[d + 1 : -2]])
