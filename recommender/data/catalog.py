@@ -123,6 +123,11 @@ class Catalog:
         """`TEXT_COLUMNS` as plain lists, for reading single rows."""
         return {column: [intern(text) for text in self.table[column].tolist()] for column in TEXT_COLUMNS}
 
+    @cached_property
+    def durations_s(self) -> npt.NDArray[np.float64]:
+        """How long each track is, shape (n_tracks,), seconds; NaN where unknown."""
+        return np.asarray(self.table["duration_s"], dtype=np.float64)
+
     def label(self, row: int) -> str:
         """Return ``Artist - Title``, or what is known of it."""
         artist, title = str(self.table["artist"].iloc[row]), str(self.table["title"].iloc[row])

@@ -224,7 +224,7 @@ def _chances(means: Floats, spreads: Floats, there: npt.NDArray[np.bool_], confi
     uniform = there / np.maximum(there.sum(axis=1, keepdims=True), 1)
     best = best_chances(means, spreads, there)
     tried = config.share * ((1 - config.uniform) * best + config.uniform * uniform)
-    return np.maximum(np.c_[1 - tried.sum(axis=1), tried], 0)
+    return np.asarray(np.maximum(np.c_[1 - tried.sum(axis=1), tried], 0))
 
 
 def draw_places(policy: ListPolicy, rng: np.random.Generator) -> npt.NDArray[np.intp]:

@@ -8,8 +8,8 @@ dimension each, neighbours are added where they stand, and tracks that live play
 index was made are estimated from their present vectors. ``benchmarks/engines.py`` compares this scan with others.
 
 The short list is then scored exactly. No track outside of it is expected above its `floor`: the highest estimate
-outside plus `SAFETY` times the largest error seen inside. A list that needs tracks below the floor takes a longer short list, in the
-end the catalog; `recommend` over all tracks is the twin.
+outside plus `SAFETY` times the largest error seen inside. A list that needs tracks below the floor takes a longer short
+list, in the end the catalog; `recommend` over all tracks is the twin.
 """
 
 from __future__ import annotations

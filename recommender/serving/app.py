@@ -15,6 +15,7 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
 from recommender.errors import ConfigError
+from recommender.ranking.prepared import prepare
 from recommender.serving.bundle import current_bundle, load_bundle
 from recommender.serving.context import Context
 from recommender.serving.hearing import Hearing
@@ -61,6 +62,7 @@ def create_app(settings: Settings) -> FastAPI:
     store = Store.open(settings.store_url)
     hearing = Hearing(bundle, settings.max_upload_s)
     live = Live(bundle, store, hearing, settings.uploads_dir, settings.refresh_s)
+    prepare(live.peek().model)
     uploads = UploadWorker(store, settings.uploads_dir, lambda: hearing, live)
 
     @asynccontextmanager
@@ -74,6 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
         if warming is not None:
             warming.join()
         app.state.context.maps.close()
+        app.state.context.served_queue.close()
         store.close()
 
     app = FastAPI(

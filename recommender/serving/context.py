@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 
 from recommender.serving.crowds import Crowds
 from recommender.serving.hearing import Hearing
 from recommender.serving.live import Live, Snapshot
 from recommender.serving.mapping import Maps
 from recommender.serving.served import ServedLog
+from recommender.serving.served_queue import ServedQueue
 from recommender.serving.settings import Settings
 from recommender.serving.store import Store
 
@@ -35,6 +37,11 @@ class Context:
         return ServedLog(self.store, self.settings.served_days)
 
     @cached_property
+    def served_queue(self) -> ServedQueue:
+        """What is on its way there."""
+        return ServedQueue(self.served_log)
+
+    @cached_property
     def maps(self) -> Maps:
         """The map of the library."""
         return Maps(self.settings.bundles_dir)
@@ -50,13 +57,14 @@ class Context:
         return (*self.settings.music_roots, self.settings.uploads_dir)
 
 
-def _context(request: Request) -> Context:
+async def _context(request: Request) -> Context:
     context: Context = request.app.state.context
     return context
 
 
-def _snapshot(request: Request) -> Snapshot:
-    return _context(request).live.snapshot()
+async def _snapshot(request: Request) -> Snapshot:
+    live: Live = request.app.state.context.live
+    return live.peek() if live.is_fresh else await run_in_threadpool(live.snapshot)
 
 
 ServerContext = Annotated[Context, Depends(_context)]

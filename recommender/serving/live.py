@@ -102,6 +102,11 @@ class Live:
                 self._lock.release()
         return self._snapshot
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether `snapshot` would return the current state without asking the store."""
+        return time.monotonic() - self._seen_at <= self._refresh_s
+
     def peek(self) -> Snapshot:
         """Return the current state without asking the store."""
         return self._snapshot

@@ -7,12 +7,13 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 import numpy as np
-from fastapi import APIRouter, BackgroundTasks, Query
+from fastapi import APIRouter, Query, Response
 
 from recommender.ranking.exploration import ExploreConfig, generator_of
 from recommender.ranking.ranker import RecommendOptions, explain
 from recommender.ranking.recommendation import ARTIST_GAP, CALIBRATION, DIVERSITY
-from recommender.serving.context import Now, ServerContext
+from recommender.serving.context import Context, Now, ServerContext
+from recommender.serving.live import Snapshot
 from recommender.serving.problems import problems
 from recommender.serving.schemas import (
     DIALS,
@@ -25,8 +26,8 @@ from recommender.serving.schemas import (
     User,
     UserPage,
 )
-from recommender.serving.served import bucket_of, slots_of
-from recommender.serving.views import evidence_of, history, recommendations_for, tracks_of
+from recommender.serving.served import bucket_of
+from recommender.serving.views import at_once, evidence_of, history, json_answer, recommendations_for, tracks_of
 
 router = APIRouter(prefix="/v1/users", tags=["users"])
 SHOWN_PLAYS = 5
@@ -57,12 +58,16 @@ def list_users(
     )
 
 
-@router.get("/{user_id:path}/recommendations", summary="Recommend to a user", responses=problems(404, 422))
-def recommend_to_user(
+@router.get(
+    "/{user_id:path}/recommendations",
+    summary="Recommend to a user",
+    response_model=Recommendations,
+    responses=problems(404, 422),
+)
+async def recommend_to_user(
     user_id: str,
     now: Now,
     context: ServerContext,
-    after: BackgroundTasks,
     top: Annotated[int, Query(ge=1, le=MAX_TOP, description="Length of the list.")] = 20,
     include_heard: Annotated[bool, Query(description="Whether heard tracks may come back.")] = False,
     max_per_artist: Annotated[int, Query(ge=0, le=MAX_TOP, description="0 sets no cap.")] = 2,
@@ -80,14 +85,13 @@ def recommend_to_user(
     popularity: Annotated[float, Query(ge=-1, le=1, description=DIALS["popularity"])] = 0.0,
     distaste: Annotated[float, Query(ge=0, le=1, description=DIALS["distaste"])] = 1.0,
     artist_gap: Annotated[int, Query(ge=0, le=MAX_TOP, description=DIALS["artist_gap"])] = ARTIST_GAP,
-) -> Recommendations:
+) -> Response:
     """Recommend by everything that is known now, the listens of this second included.
 
     A user without plays gets popular tracks and new releases by turns; `basis` and `note` say so. Some places try
     tracks that may be better than is known: they are marked, stay the same for a while, and every place says how
     probable it was. A list that `include_heard` or `max_listeners` changes tries nothing, and is not logged.
     """
-    plays, heard = history(now, user_id)
     rows = None if max_listeners is None else np.flatnonzero(now.model.evidence <= max_listeners).astype(np.int32)
     options = RecommendOptions(
         top=top,
@@ -101,16 +105,27 @@ def recommend_to_user(
         popularity=popularity,
         distaste=distaste,
     )
-    if include_heard or max_listeners is not None:
-        return recommendations_for(now, plays, heard, options, user=user_id)
+    settings = context.settings
+    is_plain = not include_heard and max_listeners is None
+    share = (settings.explore if explore is None else explore) if is_plain else None
+    return await at_once(lambda: _list_for(user_id, now, context, options, share), now, top)
+
+
+def _list_for(
+    user_id: str, now: Snapshot, context: Context, options: RecommendOptions, share: float | None
+) -> Response:
+    """Make a user's list, of which a share tries something; with None it is not logged either."""
+    plays, heard = history(now, user_id)
+    if share is None:
+        return json_answer(recommendations_for(now, plays, heard, options, user=user_id))
     settings, at_ms = context.settings, time.time_ns() // 1_000_000
     bucket_ms = bucket_of(at_ms, settings.explore_every_s)
-    exploring = ExploreConfig(share=settings.explore if explore is None else explore)
     rng = generator_of(settings.explore_seed, user_id, now.manifest.version, bucket_ms)
+    exploring = ExploreConfig(share=share)
     answer = recommendations_for(now, plays, heard, options, user=user_id, exploring=exploring, rng=rng)
     if settings.log_served:
-        after.add_task(context.served_log.write, slots_of(answer, at_ms, bucket_ms, max_per_artist))
-    return answer
+        context.served_queue.put(answer, at_ms, bucket_ms, options.max_per_artist or 0)
+    return json_answer(answer)
 
 
 @router.get(
