@@ -184,15 +184,19 @@ def score_variances(
     diagonals = _diagonals(uncertainty, counts)
     found = np.asarray((z**2 / diagonals).sum(axis=1))
     with one_blas_thread():
-        for n_plays in np.unique(counts[counts > 0]):
-            same = np.flatnonzero(counts == n_plays)
+        # tracks with few listeners are solved together: a listener too many weighs nothing
+        classes = np.where(counts < d, np.minimum(2 ** np.ceil(np.log2(np.maximum(counts, 1))), d - 1), counts)
+        for n_plays in np.unique(classes[counts > 0]).astype(np.int64):
+            same = np.flatnonzero((classes == n_plays) & (counts > 0))
             width = max(1, _BLOCK_VALUES // (d * max(int(n_plays), d)))
             for start in range(0, len(same), width):
                 block = same[start : start + width]
-                places = by_track.indptr[rows[block]][:, None] + np.arange(n_plays)
+                inside = np.arange(n_plays) < counts[block][:, None]
+                places = np.where(inside, by_track.indptr[rows[block]][:, None] + np.arange(n_plays), 0)
                 weights = np.maximum(
                     quadratic_weight(by_track.data[places].astype(np.float64), uncertainty.als_config), 0
                 )
+                weights[~inside] = 0
                 L, D = uncertainty.listeners[by_track.indices[places]] * np.sqrt(weights)[:, :, None], diagonals[block]
                 if n_plays < d:
                     scaled = L / D[:, None, :]

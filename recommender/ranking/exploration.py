@@ -58,7 +58,7 @@ MAX_POOL = 400
 EXACT_LISTENERS = 32
 """A track of the pool with more listeners has the variance of a fair sample of them: it is small, and exact is slow."""
 
-HOPEFUL = 16
+HOPEFUL = 8
 """The pool is looked for among so many times as many of the best by score; among more where that is not enough."""
 
 _COUNTS = np.unique(np.r_[np.arange(EXACT_LISTENERS + 1), np.geomspace(EXACT_LISTENERS, 1e7, 130).astype(np.int64)])

@@ -13,7 +13,7 @@ from recommender.ranking.listener import Listener
 from recommender.ranking.model import HybridModel, Standards
 from recommender.ranking.ranker import recommend_one
 from recommender.ranking.recommendation import RecommendOptions
-from recommender.ranking.retrieval import LEAST_TRACKS, estimates, index_of
+from recommender.ranking.retrieval import LEAST_TRACKS, estimates, index_of, sound_scan_of
 
 _prepared: WeakSet[Standards] = WeakSet()
 
@@ -24,6 +24,7 @@ def prepare(model: HybridModel) -> None:
     _ = (catalog.texts, catalog.release_ranks, model.artist_codes, catalog.durations_s)
     if len(catalog) >= LEAST_TRACKS:
         index_of(model)
+        sound_scan_of(model)
     kinds_of(model, alike_vectors)
     base_uncertainty(model)
     if model.sound is not None:

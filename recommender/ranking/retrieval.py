@@ -1,7 +1,7 @@
 """A short list of candidates for one listener: every track is estimated from a small copy, the best are scored exactly.
 
 The tracks' side of the score (`scoring.track_vectors`) is wide: reading all of it costs more than everything else. A
-user's scores lie in far fewer dimensions, so the index keeps each track's vector in `RANK` of them, chosen so that the
+user's scores lie in far fewer dimensions, so the index keeps each track's vector in few of them, chosen so that the
 scores of users like the model's own lose least (principal components of the tracks, weighted by the users' second
 moment), in 8 bits; an integer matrix product of onnxruntime scans it. Popularity and the weight of plays have a
 dimension each, neighbours are added where they stand, and tracks that live plays or uploads have changed since the
@@ -30,7 +30,8 @@ from recommender.ranking.scoring import dialled_fame, fame, play_weight, side_pa
 
 Rows = npt.NDArray[np.int32]
 
-RANK = 62
+LEAST_RANK, MOST_RANK, ENERGY = 62, 126, 0.995
+"""As many dimensions as keep this share of the energy of the users' scores."""
 LEAST_TRACKS = 20_000
 """A smaller catalog is scored whole: that is as fast."""
 SAFETY = 2.0
@@ -107,6 +108,7 @@ class Shortlist:
 
 
 _indexes: WeakKeyDictionary[Standards, Index] = WeakKeyDictionary()
+_sounds: WeakKeyDictionary[Standards, Scan] = WeakKeyDictionary()
 _present: WeakKeyDictionary[HybridModel, Present] = WeakKeyDictionary()
 _orders: WeakKeyDictionary[HybridModel, tuple[Rows, Rows]] = WeakKeyDictionary()
 _building = threading.Lock()
@@ -121,13 +123,14 @@ def index_of(model: HybridModel) -> Index:
         return found
 
 
-def build_index(model: HybridModel, rank: int = RANK) -> Index:
+def build_index(model: HybridModel, rank: int | None = None) -> Index:
     """Find the dimensions that users' scores lie in, and bring all tracks into them.
 
     Parameters
     ----------
     model : HybridModel
-    rank : int
+    rank : int, optional
+        How many dimensions, instead of as many as `ENERGY` asks for.
 
     Returns
     -------
@@ -150,8 +153,12 @@ def build_index(model: HybridModel, rank: int = RANK) -> Index:
     root = cholesky(moment, lower=True)
     sample = np.sort(rng.choice(len(model.catalog), min(SAMPLE_TRACKS, len(model.catalog)), replace=False))
     moved = _content_of(model, sample) @ root.astype(np.float32)
-    rank = min(rank, width)
-    found = eigh((moved.T @ moved).astype(np.float64), subset_by_index=(width - rank, width - 1))[1]
+    gram = (moved.T @ moved).astype(np.float64)
+    most = min(rank or MOST_RANK, width)
+    energy, found = eigh(gram, subset_by_index=(width - most, width - 1))
+    if rank is None:
+        enough = int(np.searchsorted(np.cumsum(energy[::-1]), ENERGY * np.trace(gram))) + 1
+        found = found[:, -min(max(enough, LEAST_RANK), most) :]
     basis = (root @ found).astype(np.float32)
     dual = solve_triangular(root, found, lower=True, trans="T").astype(np.float32)
     starts = range(0, len(model.catalog), _BLOCK)
@@ -261,6 +268,17 @@ def estimates(listener: Listener) -> Products:
         added = side.near * play_weight(model, None, side.near_rows)
         found.steps[side.near_rows] += np.rint(added / np.float32(found.unit)).astype(np.int32)
     return found
+
+
+def sound_scan_of(model: HybridModel) -> Scan | None:
+    """Return a scan of the sound vectors that a model had when this was first asked; None if its catalog is small."""
+    if model.sound is None or len(model.catalog) < LEAST_TRACKS:
+        return None
+    with _building:
+        found = _sounds.get(model.standards)
+        if found is None:
+            found = _sounds[model.standards] = Scan.of(model.sound.vectors)
+        return found
 
 
 def present_of(model: HybridModel) -> Present:

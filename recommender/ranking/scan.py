@@ -17,6 +17,8 @@ MIDDLE = 64
 """What stands for 0 in a query. Its 7 bits keep the sums of pairs inside 16 bits, where processors without VNNI add."""
 
 
+_BLOCK = 8192
+
 LEFT_OUT = int(np.iinfo(np.int32).min)
 
 
@@ -45,8 +47,11 @@ class Scan:
         low, high = vectors.min(axis=0), vectors.max(axis=0)
         center = (low + high) / 2
         steps = np.maximum(high - center, 1e-12) / np.float32(127)
-        codes = np.rint((vectors - center) / steps).astype(np.int8)
-        return cls(_session(np.ascontiguousarray(codes.T)), center, steps, len(vectors))
+        codes = np.empty(vectors.shape[::-1], dtype=np.int8)
+        for start in range(0, len(vectors), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            codes[:, block] = np.rint((vectors[block] - center) / steps).T
+        return cls(_session(codes), center, steps, len(vectors))
 
     def __len__(self) -> int:
         return self.length

@@ -25,6 +25,7 @@ from recommender.ranking.ranker import (
 from recommender.ranking.retrieval import estimates, index_of, shortlist
 from recommender.ranking.scan import LEFT_OUT, Products, Scan
 from recommender.ranking.scoring import score_users
+from recommender.ranking.sound import query_of_row, similar_by_scan, similar_tracks
 
 OPTIONS = (
     RecommendOptions(top=4),
@@ -167,3 +168,15 @@ def test_the_best_products_are_all_there_and_the_bound_holds() -> None:
             assert (steps[rows] > LEFT_OUT).all()
             assert steps[rows].min() >= steps[outside].max(initial=LEFT_OUT)
             assert products.values(outside).max(initial=-np.inf) <= bound
+
+
+def test_similar_tracks_by_a_scan_are_those_of_all(hybrid) -> None:
+    scan, sound = Scan.of(hybrid.sound.vectors[:50]), hybrid.sound
+    for row in (0, 9, 55):
+        query = query_of_row(sound, row)
+        for top in (3, 100):
+            found = similar_by_scan(sound, scan, query, top, [row, 60])
+            expected = similar_tracks(sound, query, top, [row, 60])
+            assert [one.track_row for one in found] == [one.track_row for one in expected]
+            assert [replace(one, similarity=0) for one in found] == [replace(one, similarity=0) for one in expected]
+            np.testing.assert_allclose(*[[one.similarity for one in some] for some in (found, expected)], rtol=1e-5)
