@@ -29,6 +29,8 @@ from recommender.models.posterior import Bools, Floats, PosteriorConfig, diagona
 
 MIN_CALIBRATION_TRACKS = 10
 _BLOCK_VALUES = 4_000_000
+_TOGETHER = (8, 32, 64)
+"""Tracks with up to so many listeners are solved together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,8 +186,9 @@ def score_variances(
     diagonals = _diagonals(uncertainty, counts)
     found = np.asarray((z**2 / diagonals).sum(axis=1))
     with one_blas_thread():
-        # tracks with few listeners are solved together: a listener too many weighs nothing
-        classes = np.where(counts < d, np.minimum(2 ** np.ceil(np.log2(np.maximum(counts, 1))), d - 1), counts)
+        # what fills a short row up weighs nothing
+        sizes = np.array([0, *(size for size in _TOGETHER if size < d), d - 1])
+        classes = np.where(counts < d, sizes[np.searchsorted(sizes, np.minimum(counts, d - 1))], counts)
         for n_plays in np.unique(classes[counts > 0]).astype(np.int64):
             same = np.flatnonzero((classes == n_plays) & (counts > 0))
             width = max(1, _BLOCK_VALUES // (d * max(int(n_plays), d)))
@@ -197,12 +200,13 @@ def score_variances(
                     quadratic_weight(by_track.data[places].astype(np.float64), uncertainty.als_config), 0
                 )
                 weights[~inside] = 0
-                L, D = uncertainty.listeners[by_track.indices[places]] * np.sqrt(weights)[:, :, None], diagonals[block]
+                L, D = uncertainty.listeners[by_track.indices[places]], diagonals[block]
+                L = L * np.sqrt(weights).astype(L.dtype)[:, :, None]
                 if n_plays < d:
-                    scaled = L / D[:, None, :]
+                    scaled = L / D[:, None, :].astype(L.dtype)
                     inner = scaled @ L.transpose(0, 2, 1)
                     inner[:, np.arange(n_plays), np.arange(n_plays)] += 1
-                    b = scaled @ z
+                    b = (scaled @ z.astype(L.dtype)).astype(np.float64)
                     found[block] -= (b * np.linalg.solve(inner, b[:, :, None])[:, :, 0]).sum(axis=1)
                 else:
                     A = L.transpose(0, 2, 1) @ L

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import log1p
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -75,12 +76,31 @@ def mix_gain(counts: Floats, wanted: Floats) -> Floats:
     return gain
 
 
-def apart_gain(counts: Floats, wanted: Floats) -> Floats:
-    """Return `mix_gain` less what all kinds have alike, which decides nothing between them."""
-    size = counts.sum() + 1
-    held = (1 - SMOOTHING) * counts + size * SMOOTHING * wanted
-    gain: Floats = size * wanted * np.log1p((1 - SMOOTHING) / np.maximum(held, 1e-12))
-    return gain
+class MixSoFar:
+    """What each track of a pool would do for the mix of a list that grows.
+
+    That is `mix_gain` times the weight of the mix, less what all tracks have alike: only wanted kinds differ in it.
+    """
+
+    def __init__(self, mix: Mix) -> None:
+        self._mix, self._size = mix, 1
+        self._groups: list[int] = mix.groups.tolist()
+        self._counts = [0.0] * len(mix.wanted)
+        self._wanted = [(group, share) for group, share in enumerate(mix.wanted.tolist()) if share > 0]
+        self._by_group = np.zeros(len(mix.wanted))
+
+    def gains(self) -> Floats:
+        """Return what a track more would do, shape (p,)."""
+        for group, share in self._wanted:
+            held = (1 - SMOOTHING) * self._counts[group] + self._size * SMOOTHING * share
+            self._by_group[group] = self._mix.weight * self._size * share * log1p((1 - SMOOTHING) / held)
+        found: Floats = self._by_group[self._mix.groups]
+        return found
+
+    def add(self, place: int) -> None:
+        """Take in that the list has a place of the pool now."""
+        self._counts[self._groups[place]] += 1
+        self._size += 1
 
 
 def mix_of(groups: npt.NDArray[np.integer], n_groups: int) -> Floats:

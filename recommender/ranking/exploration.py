@@ -61,7 +61,7 @@ EXACT_LISTENERS = 32
 HOPEFUL = 8
 """The pool is looked for among so many times as many of the best by score; among more where that is not enough."""
 
-_COUNTS = np.unique(np.r_[np.arange(EXACT_LISTENERS + 1), np.geomspace(EXACT_LISTENERS, 1e7, 130).astype(np.int64)])
+_COUNTS = np.unique(np.r_[np.arange(EXACT_LISTENERS + 1), np.geomspace(EXACT_LISTENERS, 1e7, 60).astype(np.int64)])
 """Listeners for which deviations are computed; counts between two of them have that of the smaller."""
 
 _uncertainties: WeakKeyDictionary[Standards, Uncertainty] = WeakKeyDictionary()
@@ -394,8 +394,7 @@ def _hopeful(
     deviations = np.sqrt(sampled_variances(uncertainty, direction, _COUNTS))
     bonus, depth = config.optimism * deviations, HOPEFUL * size
     while True:
-        values, rows, bound = estimated_best(listener, depth, options, estimated)
-        values[np.isin(rows, ranked.track_rows)] = -np.inf
+        values, rows, bound = estimated_best(listener, depth, options, estimated, ranked.track_rows)
         evidence = model.evidence[rows]
         hopes = values + bonus[np.searchsorted(_COUNTS, evidence, side="right") - 1]
         pool = _pool(model, rows, hopes, ranked, options, size)
@@ -453,7 +452,7 @@ def _pool(
     size: int,
 ) -> npt.NDArray[np.int32]:
     """Return the most hopeful of some rows, as many of an artist as may join all that is in the list."""
-    wanted = max(size, 1)
+    wanted = max(2 * size, 1)
     hopes, evidence = hopes.astype(np.float32), model.evidence[rows]
     while True:
         best = rows[best_rows(hopes, wanted, evidence)]

@@ -152,12 +152,21 @@ def listener_of(
     discovery: float = DEFAULT_DISCOVERY,
 ) -> Listener:
     """Read a listener from the entries of two matrices (1, n_tracks), as `recommend` takes them."""
-    rows, values = _entries(plays)
+    return _listener(model, _entries(plays, 0), _entries(heard, 0), discovery)
+
+
+def listener_of_user(model: HybridModel, user_row: int, discovery: float = DEFAULT_DISCOVERY) -> Listener:
+    """Read a user of the model."""
+    return _listener(model, _entries(model.plays, user_row), _entries(model.heard, user_row), discovery)
+
+
+def _listener(
+    model: HybridModel, plays: tuple[Rows, Float32s], heard: tuple[Rows, Float32s], discovery: float
+) -> Listener:
+    rows, values = plays
     played = values > 0
-    heard_rows, verdicts = _entries(heard)
     rows, values = (rows, values) if played.all() else (rows[played], values[played])
-    weights = play_weights(values, model.factors.config.play_emphasis)
-    return Listener(model, rows, weights, heard_rows, verdicts, discovery)
+    return Listener(model, rows, play_weights(values, model.factors.config.play_emphasis), *heard, discovery)
 
 
 def play_weights(counts: Float32s, emphasis: float) -> Float32s:
@@ -175,12 +184,14 @@ def play_weights(counts: Float32s, emphasis: float) -> Float32s:
     return np.asarray(1 + emphasis * (middle / len(counts) - 0.5), dtype=np.float32)
 
 
-def _entries(matrix: sparse.csr_matrix) -> tuple[Rows, Float32s]:
-    """Return columns and values of a matrix of one row, ascending, each column once."""
-    if len(matrix.indices) > 1 and (matrix.indices[1:] <= matrix.indices[:-1]).any():
-        matrix = sparse.csr_matrix(matrix, copy=True)
-        matrix.sum_duplicates()
-    return matrix.indices.astype(np.int32, copy=False), matrix.data.astype(np.float32, copy=False)
+def _entries(matrix: sparse.csr_matrix, row: int) -> tuple[Rows, Float32s]:
+    """Return columns and values of a row of a matrix, ascending, each column once."""
+    start, end = matrix.indptr[row : row + 2]
+    columns, values = matrix.indices[start:end], matrix.data[start:end]
+    if len(columns) > 1 and (columns[1:] <= columns[:-1]).any():
+        columns, place = np.unique(columns, return_inverse=True)
+        values = np.bincount(place, values)
+    return columns.astype(np.int32, copy=False), values.astype(np.float32, copy=False)
 
 
 def _likeness(factors: Float64s, sound: Float64s, standards: Standards, blend: Blend) -> tuple[Float64s, float]:

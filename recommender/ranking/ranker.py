@@ -23,7 +23,7 @@ from recommender.ranking.filters import cap_artists, leave_out, space_artists
 from recommender.ranking.fitting import fit_hybrid
 from recommender.ranking.learned import POOL as LEARNED_POOL
 from recommender.ranking.learned import side_corrections
-from recommender.ranking.listener import Listener, listener_of
+from recommender.ranking.listener import Listener, listener_of, listener_of_user
 from recommender.ranking.live import with_feedback, with_live_plays, with_new_tracks
 from recommender.ranking.model import Blend, Float32s, HybridModel, RankerConfig
 from recommender.ranking.recommendation import RankedList, Recommendation, RecommendOptions, Source
@@ -59,6 +59,7 @@ __all__ = [
     "explain_lists",
     "fit_hybrid",
     "listener_of",
+    "listener_of_user",
     "load_hybrid",
     "query_of_row",
     "query_of_vector",

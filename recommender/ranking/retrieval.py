@@ -207,17 +207,22 @@ def shortlist(
 
 
 def estimated_best(
-    listener: Listener, depth: int, options: RecommendOptions, estimated: Products | None = None
+    listener: Listener,
+    depth: int,
+    options: RecommendOptions,
+    estimated: Products | None,
+    without: npt.NDArray[np.integer],
 ) -> tuple[Float32s, Rows, float]:
     """Return the best tracks by their estimated scores, the popularity dial included: estimates, rows, the next one's.
 
-    A small catalog is scored exactly, and returned whole.
+    The rows of `without` are left out. A small catalog is scored exactly, and returned whole.
     """
     if len(listener.model.catalog) < LEAST_TRACKS:
-        rows = _allowed_rows(listener, options)
+        rows = np.setdiff1d(_allowed_rows(listener, options), without)
         scores = side_parts(listener.model, listener.side, rows).sum(axis=1)
         return scores + options.popularity * dialled_fame(listener.model, listener.model.evidence[rows]), rows, -np.inf
     wanted = _allowed(listener, estimated, options)
+    wanted.steps[without] = LEFT_OUT
     rows, bound = wanted.best(depth)
     return wanted.values(rows), rows, bound
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
 from recommender.errors import ConfigError
+from recommender.models.als import keep_one_blas_thread
 from recommender.ranking.prepared import prepare
 from recommender.serving.bundle import current_bundle, load_bundle
 from recommender.serving.context import Context
@@ -115,7 +117,11 @@ def app_from_environment() -> FastAPI:
     text = os.environ.get(SETTINGS_VARIABLE)
     if text is None:
         raise ConfigError(f"{SETTINGS_VARIABLE} is not set; start the server with: firstlisten serve WORKSPACE")
-    return create_app(Settings.from_json(text))
+    keep_one_blas_thread()
+    app = create_app(Settings.from_json(text))
+    gc.collect()
+    gc.freeze()  # what lives as long as the server is not looked at again
+    return app
 
 
 def _body_limit(settings: Settings, method: str, path: str) -> int:

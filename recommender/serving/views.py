@@ -17,8 +17,9 @@ from recommender.errors import UnknownIdError
 from recommender.ranking.confidence import ENOUGH_PLAYS
 from recommender.ranking.explain import reasons_of
 from recommender.ranking.exploration import ExploreConfig
+from recommender.ranking.listener import Listener
 from recommender.ranking.prepared import is_prepared, recommend_and_explore
-from recommender.ranking.ranker import RecommendOptions, listener_of
+from recommender.ranking.ranker import RecommendOptions
 from recommender.serving.live import Snapshot
 from recommender.serving.schemas import Evidence, Track
 
@@ -90,8 +91,7 @@ def evidence_of(track: Track) -> Evidence:
 
 def recommendations_for(
     snapshot: Snapshot,
-    plays: sparse.csr_matrix,
-    heard: sparse.csr_matrix,
+    listener: Listener,
     options: RecommendOptions,
     *,
     user: str | None,
@@ -103,7 +103,8 @@ def recommendations_for(
 
     Parameters
     ----------
-    plays, heard : csr_matrix, shape (1, n_tracks)
+    listener : Listener
+        Made with ``options.discovery``.
     exploring : ExploreConfig, optional
         What part of the list tries something; nothing if None.
     rng : Generator, optional
@@ -114,8 +115,6 @@ def recommendations_for(
     dict
         The fields of `Recommendations`.
     """
-    model = snapshot.model
-    listener = listener_of(model, plays, heard, options.discovery)
     found = recommend_and_explore(listener, options, exploring, rng)
     ranked = found.ranked
     known, tracks = ranked.plays_known, track_values(snapshot, ranked.track_rows)
@@ -181,11 +180,22 @@ def history(snapshot: Snapshot, user_id: str) -> tuple[sparse.csr_matrix, sparse
     UnknownIdError
         If nothing is known of the user.
     """
+    row = user_row(snapshot, user_id)
+    return snapshot.model.plays[row], snapshot.model.heard[row]
+
+
+def user_row(snapshot: Snapshot, user_id: str) -> int:
+    """Return a user's row.
+
+    Raises
+    ------
+    UnknownIdError
+        If nothing is known of the user.
+    """
     model = snapshot.model
     if user_id not in model.users:
         raise UnknownIdError(
             f"unknown user {user_id!r}: none of the {len(model.users)} known; POST /v1/listens makes a user known, "
             "POST /v1/recommendations recommends without one"
         )
-    row = model.users.row(user_id)
-    return model.plays[row], model.heard[row]
+    return model.users.row(user_id)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 from scipy import sparse
 
 from recommender.data.interactions import DISLIKED
-from recommender.ranking.ranker import RecommendOptions
+from recommender.ranking.ranker import RecommendOptions, listener_of
 from recommender.serving.context import Now
 from recommender.serving.problems import Problem, problems
 from recommender.serving.schemas import AnonymousRequest, Recommendations
@@ -53,7 +53,8 @@ async def recommend_to_anyone(request: AnonymousRequest, now: Now) -> Response:
         heard = heard + plays
 
     def make() -> Response:
-        return json_answer(recommendations_for(now, plays, heard, options, user=None, unknown_tracks=unknown))
+        listener = listener_of(now.model, plays, heard, options.discovery)
+        return json_answer(recommendations_for(now, listener, options, user=None, unknown_tracks=unknown))
 
     return await at_once(make, now, max(request.top, (len(asked) + 9) // 10))
 

@@ -10,7 +10,7 @@ import numpy as np
 from fastapi import APIRouter, Query, Response
 
 from recommender.ranking.exploration import ExploreConfig, generator_of
-from recommender.ranking.ranker import RecommendOptions, explain
+from recommender.ranking.ranker import RecommendOptions, explain, listener_of_user
 from recommender.ranking.recommendation import ARTIST_GAP, CALIBRATION, DIVERSITY
 from recommender.serving.context import Context, Now, ServerContext
 from recommender.serving.live import Snapshot
@@ -27,7 +27,15 @@ from recommender.serving.schemas import (
     UserPage,
 )
 from recommender.serving.served import bucket_of
-from recommender.serving.views import at_once, evidence_of, history, json_answer, recommendations_for, tracks_of
+from recommender.serving.views import (
+    at_once,
+    evidence_of,
+    history,
+    json_answer,
+    recommendations_for,
+    tracks_of,
+    user_row,
+)
 
 router = APIRouter(prefix="/v1/users", tags=["users"])
 SHOWN_PLAYS = 5
@@ -115,14 +123,14 @@ def _list_for(
     user_id: str, now: Snapshot, context: Context, options: RecommendOptions, share: float | None
 ) -> Response:
     """Make a user's list, of which a share tries something; with None it is not logged either."""
-    plays, heard = history(now, user_id)
+    listener = listener_of_user(now.model, user_row(now, user_id), options.discovery)
     if share is None:
-        return json_answer(recommendations_for(now, plays, heard, options, user=user_id))
+        return json_answer(recommendations_for(now, listener, options, user=user_id))
     settings, at_ms = context.settings, time.time_ns() // 1_000_000
     bucket_ms = bucket_of(at_ms, settings.explore_every_s)
     rng = generator_of(settings.explore_seed, user_id, now.manifest.version, bucket_ms)
     exploring = ExploreConfig(share=share)
-    answer = recommendations_for(now, plays, heard, options, user=user_id, exploring=exploring, rng=rng)
+    answer = recommendations_for(now, listener, options, user=user_id, exploring=exploring, rng=rng)
     if settings.log_served:
         context.served_queue.put(answer, at_ms, bucket_ms, options.max_per_artist or 0)
     return json_answer(answer)
