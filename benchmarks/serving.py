@@ -270,7 +270,13 @@ def main() -> None:
         return get(f"/v1/users/{model.users.ids[users[next(fresh) % len(users)]]}/recommendations")
 
     histories = [anonymous_request(model, *anonymous(model, rng)) for _ in range(2000)]
-    tracks = rng.permutation(len(model.catalog))
+    tracks, same_user = rng.permutation(len(model.catalog)), of_next_user(0)
+    alone: dict[str, Make] = {
+        "same user again": lambda _: same_user,
+        "not exploring": lambda n: of_next_user(n).replace(b"tions ", b"tions?explore=0 ", 1),
+        "fold-in": lambda n: histories[n % len(histories)],
+        "similar": lambda n: get(f"/v1/tracks/{model.catalog.tracks.ids[tracks[n]]}/similar"),
+    }
     scans, rows, wrong = [plain_scans()], [], False
 
     def measure(name: str, port: int, make: Make, connections: int, server: psutil.Process) -> None:
@@ -292,23 +298,8 @@ def main() -> None:
                 for connections in (1, CONNECTIONS):
                     measure(f"fresh, {own}", PORT, of_next_user, connections, server)
                 if workers == 1:
-                    again = get(f"/v1/users/{model.users.ids[users[-1]]}/recommendations")
-                    measure("same user again", PORT, lambda _: again, 1, server)
-                    measure(
-                        "not exploring",
-                        PORT,
-                        lambda n: of_next_user(n).replace(b"tions ", b"tions?explore=0 ", 1),
-                        1,
-                        server,
-                    )
-                    measure("fold-in", PORT, lambda n: histories[n % len(histories)], 1, server)
-                    measure(
-                        "similar",
-                        PORT,
-                        lambda n: get(f"/v1/tracks/{model.catalog.tracks.ids[tracks[n]]}/similar"),
-                        1,
-                        server,
-                    )
+                    for line, make in alone.items():
+                        measure(line, PORT, make, 1, server)
                 elif given.listens:
                     stop = threading.Event()
                     sender = threading.Thread(target=send_listens, args=(model, given.listens, stop))

@@ -29,7 +29,7 @@ from recommender.models.posterior import Bools, Floats, PosteriorConfig, diagona
 
 MIN_CALIBRATION_TRACKS = 10
 _BLOCK_VALUES = 4_000_000
-_TOGETHER = (8, 32, 64)
+_TOGETHER = (8, 16, 32, 64)
 """Tracks with up to so many listeners are solved together."""
 
 
@@ -157,10 +157,14 @@ def sampled_variances(
     uncertainty: Uncertainty, direction: npt.NDArray[np.floating], counts: npt.NDArray[np.integer]
 ) -> Floats:
     """Return the variance of the scores of tracks with so many listeners (k,) that are a fair sample, shape (k,)."""
-    squares = (direction @ uncertainty.basis) ** 2
+    return np.asarray(sampled_factors(uncertainty, counts) @ (direction @ uncertainty.basis) ** 2)
+
+
+def sampled_factors(uncertainty: Uncertainty, counts: npt.NDArray[np.integer]) -> Floats:
+    """Return what the squares of a direction, in the basis, are multiplied by in `sampled_variances`, shape (k, d)."""
     sampled = counts[:, None] / max(uncertainty.n_users, 1) * uncertainty.spectrum
-    found: Floats = uncertainty.noise * (1 / (_diagonals(uncertainty, counts) + sampled)) @ squares
-    return found
+    factors: Floats = uncertainty.noise / (_diagonals(uncertainty, counts) + sampled)
+    return factors
 
 
 def score_variances(

@@ -37,6 +37,7 @@ from recommender.models.uncertainty import (
     Uncertainty,
     measure_uncertainty,
     rough_variances,
+    sampled_factors,
     sampled_variances,
     score_variances,
 )
@@ -55,16 +56,17 @@ from recommender.ranking.taste import tastes_of
 
 NODES = 32
 MAX_POOL = 400
-EXACT_LISTENERS = 32
+EXACT_LISTENERS = 16
 """A track of the pool with more listeners has the variance of a fair sample of them: it is small, and exact is slow."""
 
-HOPEFUL = 8
+HOPEFUL = 4
 """The pool is looked for among so many times as many of the best by score; among more where that is not enough."""
 
-_COUNTS = np.unique(np.r_[np.arange(EXACT_LISTENERS + 1), np.geomspace(EXACT_LISTENERS, 1e7, 60).astype(np.int64)])
+_COUNTS = np.unique(np.r_[np.arange(64), np.geomspace(64, 1e7, 60).astype(np.int64)])
 """Listeners for which deviations are computed; counts between two of them have that of the smaller."""
 
 _uncertainties: WeakKeyDictionary[Standards, Uncertainty] = WeakKeyDictionary()
+_sampled_of: WeakKeyDictionary[Uncertainty, Floats] = WeakKeyDictionary()
 _measuring = threading.Lock()
 
 
@@ -224,7 +226,8 @@ def _chances(means: Floats, spreads: Floats, there: npt.NDArray[np.bool_], confi
     uniform = there / np.maximum(there.sum(axis=1, keepdims=True), 1)
     best = best_chances(means, spreads, there)
     tried = config.share * ((1 - config.uniform) * best + config.uniform * uniform)
-    return np.asarray(np.maximum(np.c_[1 - tried.sum(axis=1), tried], 0))
+    stays = 1 - tried.sum(axis=1, keepdims=True)
+    return np.asarray(np.maximum(np.concatenate([stays, tried], axis=1), 0))
 
 
 def draw_places(policy: ListPolicy, rng: np.random.Generator) -> npt.NDArray[np.intp]:
@@ -379,6 +382,14 @@ def _variances(
     return found
 
 
+def _sampled(uncertainty: Uncertainty) -> Floats:
+    """Return what `sampled_variances` makes of squares in the basis for `_COUNTS`, shape (n, d)."""
+    found = _sampled_of.get(uncertainty)
+    if found is None:
+        found = _sampled_of[uncertainty] = sampled_factors(uncertainty, _COUNTS)
+    return found
+
+
 def _hopeful(
     listener: Listener,
     uncertainty: Uncertainty,
@@ -391,7 +402,7 @@ def _hopeful(
     """Return the pool of a listener: the most hopeful tracks by their estimated scores."""
     model = listener.model
     size = min(config.hand * len(ranked), MAX_POOL)
-    deviations = np.sqrt(sampled_variances(uncertainty, direction, _COUNTS))
+    deviations = np.sqrt(_sampled(uncertainty) @ (direction @ uncertainty.basis) ** 2)
     bonus, depth = config.optimism * deviations, HOPEFUL * size
     while True:
         values, rows, bound = estimated_best(listener, depth, options, estimated, ranked.track_rows)
@@ -456,7 +467,9 @@ def _pool(
     hopes, evidence = hopes.astype(np.float32), model.evidence[rows]
     while True:
         best = rows[best_rows(hopes, wanted, evidence)]
-        kept = cap_artists(np.r_[ranked.track_rows, best], model.artist_codes, options.max_per_artist)[len(ranked) :]
+        kept = cap_artists(np.concatenate([ranked.track_rows, best]), model.artist_codes, options.max_per_artist)[
+            len(ranked) :
+        ]
         if kept.sum() >= size or len(best) < wanted:
             return best[kept][:size]
         wanted *= 4

@@ -41,11 +41,11 @@ def cap_artists(
         return np.ones(len(rows), dtype=bool)
     codes = artist_codes[rows]
     order = np.argsort(codes, kind="stable")
-    ordered = codes[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(rows) else np.empty(0, dtype=np.int64)
-    position = np.arange(len(rows)) - np.repeat(starts, np.diff(np.r_[starts, len(rows)]))
+    ordered, places = codes[order], np.arange(len(rows))
+    begins = np.ones(len(rows), dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=begins[1:])
     kept = np.empty(len(rows), dtype=bool)
-    kept[order] = position < max_per_artist
+    kept[order] = places - np.maximum.accumulate(np.where(begins, places, 0)) < max_per_artist
     return kept
 
 

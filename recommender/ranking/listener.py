@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg.lapack import dpotrf, dpotrs
 
 from recommender.ranking.distaste import Distaste, distaste_of_rows
 from recommender.ranking.model import Blend, Float32s, HybridModel, Standards
@@ -59,10 +60,12 @@ class Listener:
         return self.model.sound_vectors[self.played]
 
     @cached_property
-    def _system(self) -> tuple[tuple[Float64s, bool], Float64s]:
-        """The factored matrix of the fold-in, and the weighted factors of the plays (m, d)."""
+    def _system(self) -> tuple[Float64s, Float64s]:
+        """The Cholesky factor of the fold-in's matrix, and the weighted factors of the plays (m, d)."""
         matrix, played = taste_system(self.model, self.played, self.confidence)
-        return cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False), played
+        factor, failed = dpotrf(matrix, lower=True, clean=False)
+        assert not failed, "a ridge was added"
+        return factor, played
 
     @property
     def is_folded_in(self) -> bool:
@@ -74,7 +77,7 @@ class Listener:
         if not self.is_folded_in:
             return np.zeros(self.model.posterior_factors.shape[1], dtype=np.float32)
         matrix, played = self._system
-        return np.asarray(cho_solve(matrix, played.sum(axis=0), check_finite=False), dtype=np.float32)
+        return np.asarray(dpotrs(matrix, played.sum(axis=0), lower=True)[0], dtype=np.float32)
 
     def contributions(self, track_rows: npt.NDArray[np.integer]) -> Float64s:
         """Return what each play adds to the dot product of factors for some tracks, shape (k, m).
@@ -88,7 +91,7 @@ class Listener:
             return np.zeros((len(track_rows), len(self.played)))
         matrix, played = self._system
         wanted = self.model.posterior_factors[track_rows].astype(np.float64)
-        shares: Float64s = cho_solve(matrix, wanted.T, check_finite=False).T @ played.T
+        shares: Float64s = dpotrs(matrix, wanted.T, lower=True)[0].T @ played.T
         return shares
 
     @cached_property
@@ -205,11 +208,17 @@ def _likeness(factors: Float64s, sound: Float64s, standards: Standards, blend: B
     own, _ = _standardised(factors, mean[:d], covariance[:d, :d])
     heard, _ = _standardised(sound, mean[d:], covariance[d:, d:])
     halves = np.concatenate([blend.prior_share * own, (1 - blend.prior_share) * heard])
-    return _standardised(halves, mean, covariance)
+    shared = 2 * blend.prior_share * (1 - blend.prior_share) * float(own @ covariance[:d, d:] @ heard)
+    squares = (blend.prior_share * own.any()) ** 2 + ((1 - blend.prior_share) * heard.any()) ** 2
+    return _scaled(halves, mean, squares + shared)
 
 
 def _standardised(vector: Float64s, mean: Float64s, covariance: Float64s) -> tuple[Float64s, float]:
     """Scale a vector so that its scores over the tracks have standard deviation 1; also return their mean."""
-    spread = float(np.sqrt(max(float(vector @ covariance @ vector), 0.0)))
+    return _scaled(vector, mean, float(vector @ covariance @ vector))
+
+
+def _scaled(vector: Float64s, mean: Float64s, variance: float) -> tuple[Float64s, float]:
+    spread = sqrt(max(variance, 0.0))
     scaled = vector / spread if spread > 1e-9 else np.zeros(len(vector))
     return scaled, float(scaled @ mean)

@@ -111,9 +111,9 @@ def taste_system(
         played[unseen] = model.posterior_factors[track_rows[unseen]]
     config, standards = model.factors.config, model.standards
     ridge = row_ridges(np.array([len(track_rows)]), standards.n_known_tracks, config)[0]
-    by_plays = (played.T * quadratic_weight(weights.astype(np.float64), config)) @ played
-    matrix: Float64s = by_plays + config.unobserved_weight * standards.gram
-    matrix[np.diag_indices_from(matrix)] += ridge
+    matrix: Float64s = config.unobserved_weight * standards.gram
+    matrix += (played.T * quadratic_weight(weights.astype(np.float64), config)) @ played
+    matrix.flat[:: len(matrix) + 1] += ridge
     return matrix, played * weights[:, None]
 
 
