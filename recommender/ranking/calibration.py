@@ -31,6 +31,7 @@ SMOOTHING = 0.01
 """alpha of Steck: the share of the wanted mix that every list is granted, so that a missing kind costs a finite sum."""
 
 _kinds: WeakKeyDictionary[Standards, Float32s] = WeakKeyDictionary()
+_kind_of: WeakKeyDictionary[HybridModel, npt.NDArray[np.int8]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +133,21 @@ def kinds_of(model: HybridModel, alike: AlikeVectors) -> Float32s:
 def nearest_kind(vectors: Float32s, kinds: Float32s) -> npt.NDArray[np.intp]:
     """Return the kind of each track, shape (k,)."""
     return np.asarray((vectors @ kinds.T).argmax(axis=1))
+
+
+def kind_of_tracks(
+    model: HybridModel, track_rows: npt.NDArray[np.integer], alike: AlikeVectors
+) -> npt.NDArray[np.intp]:
+    """Return the kind of each of some tracks, shape (k,); what was found for the same state of a model is kept."""
+    known = _kind_of.get(model)
+    if known is None or len(known) < len(model.catalog):
+        known = _kind_of[model] = np.full(len(model.catalog), -1, dtype=np.int8)
+    found = known[track_rows]
+    missing = np.flatnonzero(found < 0)
+    if len(missing):
+        rows = track_rows[missing]
+        found[missing] = known[rows] = nearest_kind(alike(model, rows), kinds_of(model, alike))
+    return np.asarray(found, dtype=np.intp)
 
 
 def _find_kinds(vectors: Float32s, seed: int) -> Float32s:

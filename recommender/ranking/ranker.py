@@ -12,7 +12,7 @@ from scipy import sparse
 from recommender.data.progress import Progress, silent
 from recommender.errors import DataError
 from recommender.ranking.artifact import load_hybrid, save_hybrid
-from recommender.ranking.calibration import Mix, kinds_of, mix_of, nearest_kind
+from recommender.ranking.calibration import Mix, kind_of_tracks, kinds_of, mix_of, nearest_kind
 from recommender.ranking.candidates import best_rows
 from recommender.ranking.confidence import basis_of, confidences
 from recommender.ranking.default_list import default_order, default_sources
@@ -381,7 +381,7 @@ def _choose(
     mix = None
     if options.calibration:
         kinds = kinds_of(model, alike_vectors)
-        own = nearest_kind(alike_vectors(model, played), kinds)
+        own = kind_of_tracks(model, played, alike_vectors)
         mix = Mix(nearest_kind(vectors, kinds), mix_of(own, len(kinds)), options.calibration)
     return np.sort(np.array(choose(values, vectors, options.top, options.diversity, mix), dtype=np.intp))
 

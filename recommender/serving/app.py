@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -46,6 +47,8 @@ from recommender.serving.store import Store
 from recommender.serving.upload_worker import UploadWorker
 
 STATIC = Path(__file__).parent / "static"
+SWITCH_S = 0.0005
+"""How long a thread that writes to the database may keep a request waiting that is made beside it."""
 FORM_BYTES = 64 * 1024
 """What a multipart form takes besides the file in it."""
 
@@ -119,6 +122,7 @@ def app_from_environment() -> FastAPI:
         raise ConfigError(f"{SETTINGS_VARIABLE} is not set; start the server with: firstlisten serve WORKSPACE")
     keep_one_blas_thread()
     app = create_app(Settings.from_json(text))
+    sys.setswitchinterval(SWITCH_S)
     gc.collect()
     gc.freeze()  # what lives as long as the server is not looked at again
     return app

@@ -7,16 +7,14 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 import numpy as np
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from recommender.ranking.exploration import ExploreConfig, generator_of
 from recommender.ranking.ranker import RecommendOptions, explain, listener_of_user
-from recommender.ranking.recommendation import ARTIST_GAP, CALIBRATION, DIVERSITY
 from recommender.serving.context import Context, Now, ServerContext
 from recommender.serving.live import Snapshot
 from recommender.serving.problems import problems
 from recommender.serving.schemas import (
-    DIALS,
     MAX_TOP,
     Contribution,
     ExplanationAnswer,
@@ -26,6 +24,7 @@ from recommender.serving.schemas import (
     User,
     UserPage,
 )
+from recommender.serving.schemas.lists import ListQuery, list_query, query_parameters
 from recommender.serving.served import bucket_of
 from recommender.serving.views import (
     at_once,
@@ -71,28 +70,13 @@ def list_users(
     summary="Recommend to a user",
     response_model=Recommendations,
     responses=problems(404, 422),
+    openapi_extra=query_parameters(ListQuery),
 )
 async def recommend_to_user(
     user_id: str,
     now: Now,
     context: ServerContext,
-    top: Annotated[int, Query(ge=1, le=MAX_TOP, description="Length of the list.")] = 20,
-    include_heard: Annotated[bool, Query(description="Whether heard tracks may come back.")] = False,
-    max_per_artist: Annotated[int, Query(ge=0, le=MAX_TOP, description="0 sets no cap.")] = 2,
-    max_listeners: Annotated[
-        int | None,
-        Query(ge=0, le=10**9, description="Only tracks with at most so many listeners; 0 asks for new ones."),
-    ] = None,
-    explore: Annotated[
-        float | None,
-        Query(ge=0, le=1, description="Share of the places that try something; the server's setting if left out."),
-    ] = None,
-    diversity: Annotated[float, Query(ge=0, le=1, description=DIALS["diversity"])] = DIVERSITY,
-    discovery: Annotated[float, Query(ge=0, le=1, description=DIALS["discovery"])] = 0.5,
-    calibration: Annotated[float, Query(ge=0, le=1, description=DIALS["calibration"])] = CALIBRATION,
-    popularity: Annotated[float, Query(ge=-1, le=1, description=DIALS["popularity"])] = 0.0,
-    distaste: Annotated[float, Query(ge=0, le=1, description=DIALS["distaste"])] = 1.0,
-    artist_gap: Annotated[int, Query(ge=0, le=MAX_TOP, description=DIALS["artist_gap"])] = ARTIST_GAP,
+    query: Annotated[ListQuery, Depends(list_query)],
 ) -> Response:
     """Recommend by everything that is known now, the listens of this second included.
 
@@ -100,39 +84,33 @@ async def recommend_to_user(
     tracks that may be better than is known: they are marked, stay the same for a while, and every place says how
     probable it was. A list that `include_heard` or `max_listeners` changes tries nothing, and is not logged.
     """
-    rows = None if max_listeners is None else np.flatnonzero(now.model.evidence <= max_listeners).astype(np.int32)
+    return await at_once(lambda: _list_for(user_id, now, context, query), now, query.top)
+
+
+def _list_for(user_id: str, now: Snapshot, context: Context, query: ListQuery) -> Response:
+    model, most = now.model, query.max_listeners
     options = RecommendOptions(
-        top=top,
-        include_heard=include_heard,
-        candidate_rows=rows,
-        max_per_artist=max_per_artist or None,
-        artist_gap=artist_gap,
-        diversity=diversity,
-        calibration=calibration,
-        discovery=discovery,
-        popularity=popularity,
-        distaste=distaste,
+        top=query.top,
+        include_heard=query.include_heard,
+        candidate_rows=None if most is None else np.flatnonzero(model.evidence <= most).astype(np.int32),
+        max_per_artist=query.max_per_artist or None,
+        artist_gap=query.artist_gap,
+        diversity=query.diversity,
+        calibration=query.calibration,
+        discovery=query.discovery,
+        popularity=query.popularity,
+        distaste=query.distaste,
     )
-    settings = context.settings
-    is_plain = not include_heard and max_listeners is None
-    share = (settings.explore if explore is None else explore) if is_plain else None
-    return await at_once(lambda: _list_for(user_id, now, context, options, share), now, top)
-
-
-def _list_for(
-    user_id: str, now: Snapshot, context: Context, options: RecommendOptions, share: float | None
-) -> Response:
-    """Make a user's list, of which a share tries something; with None it is not logged either."""
-    listener = listener_of_user(now.model, user_row(now, user_id), options.discovery)
-    if share is None:
+    listener = listener_of_user(model, user_row(now, user_id), options.discovery)
+    if query.include_heard or most is not None:
         return json_answer(recommendations_for(now, listener, options, user=user_id))
     settings, at_ms = context.settings, time.time_ns() // 1_000_000
     bucket_ms = bucket_of(at_ms, settings.explore_every_s)
     rng = generator_of(settings.explore_seed, user_id, now.manifest.version, bucket_ms)
-    exploring = ExploreConfig(share=share)
+    exploring = ExploreConfig(share=settings.explore if query.explore is None else query.explore)
     answer = recommendations_for(now, listener, options, user=user_id, exploring=exploring, rng=rng)
     if settings.log_served:
-        context.served_queue.put(answer, at_ms, bucket_ms, options.max_per_artist or 0)
+        context.served_queue.put(answer, at_ms, bucket_ms, query.max_per_artist)
     return json_answer(answer)
 
 
