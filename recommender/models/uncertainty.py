@@ -29,7 +29,7 @@ from recommender.models.posterior import Bools, Floats, PosteriorConfig, diagona
 
 MIN_CALIBRATION_TRACKS = 10
 _BLOCK_VALUES = 4_000_000
-_TOGETHER = (8, 16, 32, 64)
+_TOGETHER = (16, 32, 64)
 """Tracks with up to so many listeners are solved together."""
 
 
@@ -41,7 +41,7 @@ class Uncertainty:
     ----------
     by_track : csr_matrix, shape (n_tracks, n_users)
         The weights of the plays.
-    listeners : ndarray, shape (n_users, d), float64
+    listeners : ndarray, shape (n_users, d), float64 or float32
         User factors in the basis.
     basis : ndarray, shape (d, d), float64
         Columns are the eigenvectors of ``sum_all x x'``.
@@ -56,7 +56,7 @@ class Uncertainty:
     """
 
     by_track: sparse.csr_matrix
-    listeners: Floats
+    listeners: npt.NDArray[np.floating]
     basis: Floats
     spectrum: Floats
     noise: float

@@ -130,6 +130,11 @@ def kinds_of(model: HybridModel, alike: AlikeVectors) -> Float32s:
     return found
 
 
+def keep_kinds(model: HybridModel, kinds: Float32s) -> None:
+    """Use kinds that were found before, of this very model."""
+    _kinds[model.standards] = kinds
+
+
 def nearest_kind(vectors: Float32s, kinds: Float32s) -> npt.NDArray[np.intp]:
     """Return the kind of each track, shape (k,)."""
     return np.asarray((vectors @ kinds.T).argmax(axis=1))

@@ -369,6 +369,12 @@ def base_uncertainty(model: HybridModel) -> Uncertainty:
         return found
 
 
+def keep_uncertainty(model: HybridModel, found: Uncertainty) -> None:
+    """Use an uncertainty that was measured before, by `base_uncertainty` of this very model."""
+    with _measuring:
+        _uncertainties[model.standards] = found
+
+
 def _variances(
     model: HybridModel, uncertainty: Uncertainty, direction: npt.NDArray[np.floating], rows: npt.NDArray[np.int32]
 ) -> Floats:

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from weakref import WeakSet
 
 import numpy as np
+from scipy import sparse
 
-from recommender.ranking.calibration import kinds_of
+from recommender.data.storage import Array, load_arrays, save_arrays
+from recommender.errors import ArtifactError
+from recommender.models.uncertainty import Uncertainty
+from recommender.ranking.calibration import keep_kinds, kinds_of
 from recommender.ranking.diversity import alike_vectors
-from recommender.ranking.exploration import ExploreConfig, ExploredList, base_uncertainty, explore_one
+from recommender.ranking.exploration import ExploreConfig, ExploredList, base_uncertainty, explore_one, keep_uncertainty
 from recommender.ranking.listener import Listener
 from recommender.ranking.model import HybridModel, Standards
 from recommender.ranking.ranker import recommend_one
 from recommender.ranking.recommendation import RecommendOptions
-from recommender.ranking.retrieval import LEAST_TRACKS, estimates, index_of, sound_scan_of
+from recommender.ranking.retrieval import (
+    LEAST_TRACKS,
+    CodedTracks,
+    code_tracks,
+    estimates,
+    index_of,
+    keep_index,
+    sound_scan_of,
+)
+from recommender.ranking.scan import Coded
 
+KIND = "prepared"
+_CODED = ("codes", "center", "steps")
+_CSR = ("data", "indices", "indptr")
 _prepared: WeakSet[Standards] = WeakSet()
 
 
@@ -32,6 +49,62 @@ def prepare(model: HybridModel) -> None:
     if model.learned is not None:
         _ = model.learned.booster
     _prepared.add(model.standards)
+
+
+def save_prepared(path: Path, model: HybridModel, version: str) -> None:
+    """Write what takes long to find out, for a model as it was trained; `load_prepared` reads it."""
+    tracks, uncertainty = code_tracks(model), base_uncertainty(model)
+    arrays: dict[str, Array] = {
+        "kinds": kinds_of(model, alike_vectors),
+        "basis": tracks.basis,
+        "dual": tracks.dual,
+        "uncertainty.basis": uncertainty.basis,
+        "uncertainty.spectrum": uncertainty.spectrum,
+    }
+    coded = {"tracks": tracks.coded}
+    if model.sound is not None:
+        coded["sound"] = Coded.of(model.sound.vectors)
+    arrays |= {f"{name}.{part}": getattr(one, part) for name, one in coded.items() for part in _CODED}
+    arrays |= {f"young.{part}": getattr(uncertainty.by_track, part) for part in _CSR}
+    save_arrays(path, KIND, version, arrays, {"noise": uncertainty.noise, "n_users": uncertainty.n_users})
+
+
+def load_prepared(path: Path, version: str, model: HybridModel) -> None:
+    """Read what `save_prepared` wrote of this model, and use it.
+
+    Raises
+    ------
+    ArtifactError
+        If the file is missing or damaged.
+    VersionError
+        If it belongs to another version.
+    """
+    arrays, settings = load_arrays(path, KIND, version)
+    try:
+        coded = {
+            name: Coded(*(arrays[f"{name}.{part}"] for part in _CODED))
+            for name in ("tracks", "sound")
+            if f"{name}.codes" in arrays
+        }
+        shape = (len(model.catalog), len(model.users))
+        young = sparse.csr_matrix(tuple(arrays[f"young.{part}"] for part in _CSR), shape)
+        basis = arrays["uncertainty.basis"]
+        listeners = model.factors.user_factors @ basis.astype(np.float32)
+        uncertainty = Uncertainty(
+            young,
+            listeners,
+            basis,
+            arrays["uncertainty.spectrum"],
+            settings["noise"],
+            settings["n_users"],
+            model.factors.config,
+            model.posterior,
+        )
+        keep_index(model, CodedTracks(arrays["basis"], arrays["dual"], coded["tracks"]), coded.get("sound"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(f"{path} is of another version or damaged ({error}); train again") from error
+    keep_kinds(model, arrays["kinds"])
+    keep_uncertainty(model, uncertainty)
 
 
 def is_prepared(model: HybridModel) -> bool:

@@ -25,7 +25,7 @@ from scipy.linalg import cholesky, eigh, solve_triangular
 from recommender.ranking.listener import Listener, listener_of
 from recommender.ranking.model import Float32s, HybridModel, Standards
 from recommender.ranking.recommendation import RecommendOptions
-from recommender.ranking.scan import LEFT_OUT, Products, Scan
+from recommender.ranking.scan import LEFT_OUT, Coded, Products, Scan
 from recommender.ranking.scoring import dialled_fame, fame, play_weight, side_parts
 
 Rows = npt.NDArray[np.int32]
@@ -40,25 +40,46 @@ _BLOCK = 16_384
 
 
 @dataclass(frozen=True, eq=False)
-class Index:
+class CodedTracks:
     """The small copy of the tracks' vectors.
 
     Parameters
     ----------
     basis : ndarray, shape (width, r), float32
-        From `_content_of` a track to the dimensions of the index.
+        From `_content_of` a track to the dimensions of the copy.
     dual : ndarray, shape (width, r), float32
         From the same entries of a user's vector to theirs.
+    coded : Coded
+        `_vectors_of` all tracks, shape (n, r + 2).
+    """
+
+    basis: Float32s
+    dual: Float32s
+    coded: Coded
+
+
+@dataclass(frozen=True, eq=False)
+class Index:
+    """The small copy, ready to be scanned.
+
+    Parameters
+    ----------
+    basis, dual : ndarray, shape (width, r), float32
+        As in `CodedTracks`.
     scan : Scan
-        Of `_vectors_of` all tracks, shape (n, r + 2).
     changed_rows : ndarray, shape (c,), int32
-        What live plays had changed when the index was made.
+        What live plays had changed when the copy was made.
     """
 
     basis: Float32s
     dual: Float32s
     scan: Scan
     changed_rows: Rows
+
+    @classmethod
+    def of(cls, tracks: CodedTracks, changed_rows: Rows) -> Index:
+        """Take a copy in."""
+        return cls(tracks.basis, tracks.dual, Scan.of(tracks.coded), changed_rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,11 +140,11 @@ def index_of(model: HybridModel) -> Index:
     with _building:
         found = _indexes.get(model.standards)
         if found is None:
-            found = _indexes[model.standards] = build_index(model)
+            found = _indexes[model.standards] = Index.of(code_tracks(model), model.changed_rows)
         return found
 
 
-def build_index(model: HybridModel, rank: int | None = None) -> Index:
+def code_tracks(model: HybridModel, rank: int | None = None) -> CodedTracks:
     """Find the dimensions that users' scores lie in, and bring all tracks into them.
 
     Parameters
@@ -134,7 +155,7 @@ def build_index(model: HybridModel, rank: int | None = None) -> Index:
 
     Returns
     -------
-    Index
+    CodedTracks
 
     Notes
     -----
@@ -164,7 +185,7 @@ def build_index(model: HybridModel, rank: int | None = None) -> Index:
     starts = range(0, len(model.catalog), _BLOCK)
     rows = (np.arange(start, min(start + _BLOCK, len(model.catalog))) for start in starts)
     vectors = np.concatenate([_vectors_of(model, some, basis) for some in rows])
-    return Index(basis, dual, Scan.of(vectors), np.asarray(model.changed_rows, dtype=np.int32))
+    return CodedTracks(basis, dual, Coded.of(vectors))
 
 
 def shortlist(
@@ -256,6 +277,14 @@ def default_orders(model: HybridModel) -> tuple[Rows, Rows]:
     return found
 
 
+def keep_index(model: HybridModel, tracks: CodedTracks, sound: Coded | None) -> None:
+    """Use copies that were made before, of this very model."""
+    with _building:
+        _indexes[model.standards] = Index.of(tracks, np.empty(0, dtype=np.int32))
+        if sound is not None:
+            _sounds[model.standards] = Scan.of(sound)
+
+
 def estimates(listener: Listener) -> Products:
     """Estimate the scores of all tracks for a listener."""
     model, side = listener.model, listener.side
@@ -282,7 +311,7 @@ def sound_scan_of(model: HybridModel) -> Scan | None:
     with _building:
         found = _sounds.get(model.standards)
         if found is None:
-            found = _sounds[model.standards] = Scan.of(model.sound.vectors)
+            found = _sounds[model.standards] = Scan.of(Coded.of(model.sound.vectors))
         return found
 
 

@@ -23,15 +23,43 @@ LEFT_OUT = int(np.iinfo(np.int32).min)
 
 
 @dataclass(frozen=True, eq=False)
-class Scan:
+class Coded:
     """Vectors in 8 bits, each dimension with its own step.
+
+    Parameters
+    ----------
+    codes : ndarray, shape (r, n), int8
+    center, steps : ndarray, shape (r,), float32
+        A vector is the center plus its code times the steps.
+    """
+
+    codes: npt.NDArray[np.int8]
+    center: Float32s
+    steps: Float32s
+
+    @classmethod
+    def of(cls, vectors: Float32s) -> Coded:
+        """Code vectors, shape (n, r)."""
+        low, high = vectors.min(axis=0), vectors.max(axis=0)
+        center = (low + high) / 2
+        steps = np.maximum(high - center, 1e-12) / np.float32(127)
+        codes = np.empty(vectors.shape[::-1], dtype=np.int8)
+        for start in range(0, len(vectors), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            codes[:, block] = np.rint((vectors[block] - center) / steps).T
+        return cls(codes, center, steps)
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """Coded vectors, ready to be multiplied.
 
     Parameters
     ----------
     session : InferenceSession
         Takes a query in steps (1, r), uint8 around `MIDDLE`, and returns its products with all vectors (1, n), int32.
     center, steps : ndarray, shape (r,), float32
-        A vector is the center plus its code times the steps.
+        As in `Coded`.
     length : int
         n.
     """
@@ -42,16 +70,9 @@ class Scan:
     length: int
 
     @classmethod
-    def of(cls, vectors: Float32s) -> Scan:
-        """Take vectors in, shape (n, r)."""
-        low, high = vectors.min(axis=0), vectors.max(axis=0)
-        center = (low + high) / 2
-        steps = np.maximum(high - center, 1e-12) / np.float32(127)
-        codes = np.empty(vectors.shape[::-1], dtype=np.int8)
-        for start in range(0, len(vectors), _BLOCK):
-            block = slice(start, start + _BLOCK)
-            codes[:, block] = np.rint((vectors[block] - center) / steps).T
-        return cls(_session(codes), center, steps, len(vectors))
+    def of(cls, coded: Coded) -> Scan:
+        """Take coded vectors in."""
+        return cls(_session(coded.codes), coded.center, coded.steps, coded.codes.shape[1])
 
     def __len__(self) -> int:
         return self.length

@@ -11,7 +11,8 @@ from typing import Any
 from recommender.serving.served import ServedLog, slots_of
 
 log = logging.getLogger(__name__)
-EVERY_S = 0.25
+EVERY_S = 0.04
+"""Rarer writes are larger, and a request that is made beside one waits for it."""
 MAX_LISTS = 10_000
 """What waits at most; when the database is away for longer, further lists are not logged."""
 

@@ -10,20 +10,24 @@ from scipy import sparse
 from recommender.data.catalog import Catalog
 from recommender.data.embeddings import Embeddings
 from recommender.data.interactions import DISLIKED
+from recommender.data.storage import save_arrays
 from recommender.data.vocabulary import Vocabulary
-from recommender.errors import DataError
+from recommender.errors import ArtifactError, DataError, VersionError
 from recommender.ranking import retrieval
 from recommender.ranking.exploration import ExploreConfig, base_uncertainty, explore, explore_one, uncertainty_of
+from recommender.ranking.prepared import load_prepared, recommend_and_explore, save_prepared
 from recommender.ranking.ranker import (
     RecommendOptions,
     listener_of,
+    load_hybrid,
     recommend,
     recommend_one,
+    save_hybrid,
     with_live_plays,
     with_new_tracks,
 )
 from recommender.ranking.retrieval import estimates, index_of, shortlist
-from recommender.ranking.scan import LEFT_OUT, Products, Scan
+from recommender.ranking.scan import LEFT_OUT, Coded, Products, Scan
 from recommender.ranking.scoring import score_users
 from recommender.ranking.sound import query_of_row, similar_by_scan, similar_tracks
 
@@ -151,7 +155,7 @@ def test_a_scan_is_off_by_little() -> None:
     vectors = (rng.normal(size=(500, 24)) * np.linspace(3, 0.1, 24) + 2).astype(np.float32)
     for query in rng.normal(size=(10, 24)).astype(np.float32):
         exact = vectors @ query
-        found = Scan.of(vectors).products(query).values(np.arange(500))
+        found = Scan.of(Coded.of(vectors)).products(query).values(np.arange(500))
         assert np.abs(found - exact).max() < 0.03 * exact.std() * np.sqrt(24)
 
 
@@ -171,7 +175,7 @@ def test_the_best_products_are_all_there_and_the_bound_holds() -> None:
 
 
 def test_similar_tracks_by_a_scan_are_those_of_all(hybrid) -> None:
-    scan, sound = Scan.of(hybrid.sound.vectors[:50]), hybrid.sound
+    scan, sound = Scan.of(Coded.of(hybrid.sound.vectors[:50])), hybrid.sound
     for row in (0, 9, 55):
         query = query_of_row(sound, row)
         for top in (3, 100):
@@ -180,3 +184,27 @@ def test_similar_tracks_by_a_scan_are_those_of_all(hybrid) -> None:
             assert [one.track_row for one in found] == [one.track_row for one in expected]
             assert [replace(one, similarity=0) for one in found] == [replace(one, similarity=0) for one in expected]
             np.testing.assert_allclose(*[[one.similarity for one in some] for some in (found, expected)], rtol=1e-5)
+
+
+def test_what_was_prepared_before_gives_the_same_lists(hybrid, clusters, monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(retrieval, "LEAST_TRACKS", 0)
+    save_hybrid(tmp_path / "hybrid", hybrid, "v1")
+    save_prepared(tmp_path / "prepared", hybrid, "v1")
+    again = load_hybrid(tmp_path / "hybrid", "v1")
+    load_prepared(tmp_path / "prepared", "v1", again)
+    monkeypatch.setattr(retrieval, "code_tracks", None)  # it is there already
+    plays, heard, config = clusters.to_csr(), clusters.heard(), ExploreConfig(share=0.5, hand=3)
+    for user in range(20):
+        found = [
+            recommend_and_explore(
+                listener_of(model, plays[user], heard[user]), OPTIONS[0], config, np.random.default_rng(user)
+            )
+            for model in (hybrid, again)
+        ]
+        np.testing.assert_array_equal(found[0].ranked.track_rows, found[1].ranked.track_rows)
+        np.testing.assert_allclose(found[0].propensities, found[1].propensities, atol=1e-5)
+    with pytest.raises(VersionError):
+        load_prepared(tmp_path / "prepared", "v2", again)
+    save_arrays(tmp_path / "part", "prepared", "v1", {"kinds": np.zeros(2, np.float32)}, {})
+    with pytest.raises(ArtifactError, match="damaged"):
+        load_prepared(tmp_path / "part", "v1", again)
