@@ -114,12 +114,12 @@ class Connection:
 def drive(port: int, make: Make, connections: int, requests: int, seconds: float, server: psutil.Process) -> Load:
     """Send requests over so many connections, each the next as soon as it has its answer."""
     selector, numbers, ms = selectors.DefaultSelector(), itertools.count(), []
-    for _ in range(connections):
+    for _ in range(connections):  # one after the other, so that the worker with less to do takes the next
         connection = Connection(port)
+        connection.send(make(next(numbers)))
         selector.register(connection.socket, selectors.EVENT_READ, connection)
+        time.sleep(0.005)
     cpu, start = cpu_of(server), time.perf_counter()
-    for key in list(selector.get_map().values()):
-        key.data.send(make(next(numbers)))
     while len(ms) < requests and time.perf_counter() - start < seconds:
         for key, _ in selector.select():
             if key.data.receive() is not None:
