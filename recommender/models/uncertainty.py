@@ -186,16 +186,16 @@ def score_variances(
     """
     by_track, d = uncertainty.by_track, len(uncertainty.spectrum)
     z = direction.astype(np.float64) @ uncertainty.basis
-    counts = np.diff(by_track.indptr)[rows]
+    counts = by_track.indptr[rows + 1] - by_track.indptr[rows]
     diagonals = _diagonals(uncertainty, counts)
     found = np.asarray((z**2 / diagonals).sum(axis=1))
     with one_blas_thread():
         # what fills a short row up weighs nothing
         sizes = np.array([0, *(size for size in _TOGETHER if size < d), d - 1])
         classes = np.where(counts < d, sizes[np.searchsorted(sizes, np.minimum(counts, d - 1))], counts)
-        for n_plays in np.unique(classes[counts > 0]).astype(np.int64):
+        for n_plays in sorted(set(classes[counts > 0].tolist())):
             same = np.flatnonzero((classes == n_plays) & (counts > 0))
-            width = max(1, _BLOCK_VALUES // (d * max(int(n_plays), d)))
+            width = max(1, _BLOCK_VALUES // (d * max(n_plays, d)))
             for start in range(0, len(same), width):
                 block = same[start : start + width]
                 inside = np.arange(n_plays) < counts[block][:, None]

@@ -413,7 +413,7 @@ def _hopeful(
     while True:
         values, rows, bound = estimated_best(listener, depth, options, estimated, ranked.track_rows)
         evidence = model.evidence[rows]
-        hopes = values + bonus[np.searchsorted(_COUNTS, evidence, side="right") - 1]
+        hopes = values + bonus[_COUNTS.searchsorted(evidence.astype(np.int64), side="right") - 1]
         pool = _pool(model, rows, hopes, ranked, options, size)
         if bound == -np.inf or (len(pool) == size and hopes[rows == pool[-1]][0] > bound + bonus.max()):
             return pool
