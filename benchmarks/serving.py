@@ -30,7 +30,7 @@ from big_bundle import Size, ensure_bundle
 from scipy import sparse
 
 from recommender.data.interactions import DISLIKED
-from recommender.ranking.ranker import RecommendOptions, query_of_row, recommend, similar_tracks
+from recommender.ranking.ranker import RecommendOptions, query_of_row, recommend_whole, similar_tracks
 from recommender.serving.bundle import current_bundle, load_bundle
 from recommender.serving.settings import SETTINGS_VARIABLE, Settings
 
@@ -208,12 +208,12 @@ def check(port: int, model, rng: np.random.Generator) -> tuple[float, float, flo
     connection, same, folded, recall = Connection(port), [], [], []
     ids, options = model.catalog.tracks.ids, RecommendOptions()
     for user in rng.choice(len(model.users), CHECKED, replace=False).tolist():
-        exact = recommend(model, model.plays[user], model.heard[user], options)[0]
+        exact = recommend_whole(model, model.plays[user], model.heard[user], options)[0]
         answer = json.loads(connection.ask(get(f"/v1/users/{model.users.ids[user]}/recommendations?explore=0")))
         same.append(np.isin([item["track"]["id"] for item in answer["items"]], np.array(ids)[exact.track_rows]).mean())
         liked, disliked = anonymous(model, rng)
         plays = row_of(model, liked)
-        exact = recommend(model, plays, sparse.csr_matrix(plays + row_of(model, disliked, DISLIKED)), options)[0]
+        exact = recommend_whole(model, plays, sparse.csr_matrix(plays + row_of(model, disliked, DISLIKED)), options)[0]
         answer = json.loads(connection.ask(anonymous_request(model, liked, disliked)))
         folded.append(
             np.isin([item["track"]["id"] for item in answer["items"]], np.array(ids)[exact.track_rows]).mean()

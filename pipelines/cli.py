@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
@@ -56,6 +57,12 @@ def ingest(
     listens: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="A listening history of another service; repeatable.")
     ] = None,
+    user: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Whose histories they are; default: whom the file names.")
+    ] = None,
+    timezone: Annotated[
+        str, typer.Option(metavar="ZONE", help="Of times in histories that are given without one: Europe/Berlin.")
+    ] = "UTC",
     interactions: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Table of user_id, item_id[, weight, timestamp].")
     ] = None,
@@ -88,6 +95,8 @@ def ingest(
             opened,
             music=music,
             listens=tuple(listens or ()),
+            user=user,
+            zone=_zone(timezone),
             interactions=interactions,
             tracks=tracks,
             embeddings=embeddings,
@@ -465,18 +474,45 @@ def bundles(
 @app.command()
 def serve(
     workspace: WorkspaceArgument,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
-    workers: Annotated[int, typer.Option(min=1, help="Server processes.")] = 1,
-    explore: Annotated[float, typer.Option(min=0, max=1, help="Share of each list that tries something.")] = 0.1,
+    host: Annotated[str, typer.Option(help="Address to listen on.", envvar="FIRSTLISTEN_HOST")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, envvar="FIRSTLISTEN_PORT")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Server processes.", envvar="FIRSTLISTEN_WORKERS")] = 1,
+    explore: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of each list that tries something.", envvar="FIRSTLISTEN_EXPLORE")
+    ] = 0.1,
     require_keys: Annotated[
-        bool, typer.Option("--require-keys", help="Ask for API keys on this machine too; elsewhere they are required.")
+        bool,
+        typer.Option(
+            "--require-keys",
+            envvar="FIRSTLISTEN_REQUIRE_KEYS",
+            help="Ask for API keys on this machine too; elsewhere they are required.",
+        ),
     ] = False,
     trusted_proxies: Annotated[
-        str, typer.Option(metavar="A,B", help="Addresses of proxies whose X-Forwarded-For is believed.")
+        str,
+        typer.Option(
+            metavar="A,B",
+            envvar="FIRSTLISTEN_TRUSTED_PROXIES",
+            help="Addresses of proxies whose X-Forwarded-For is believed.",
+        ),
     ] = "",
-    log: Annotated[bool, typer.Option("--log/--no-log", help="Keep what was shown, for evaluate --off-policy.")] = True,
-    log_days: Annotated[int, typer.Option(min=1, max=10_000, help="Days for which it is kept.")] = 90,
+    store: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            envvar="FIRSTLISTEN_STORE_URL",
+            help="Database, as postgresql://USER@HOST/NAME; a file of the workspace if left out.",
+        ),
+    ] = "",
+    log: Annotated[
+        bool,
+        typer.Option(
+            "--log/--no-log", envvar="FIRSTLISTEN_LOG_SERVED", help="Keep what was shown, for evaluate --off-policy."
+        ),
+    ] = True,
+    log_days: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Days for which it is kept.", envvar="FIRSTLISTEN_SERVED_DAYS")
+    ] = 90,
 ) -> None:
     """The recommendation API and its page."""
     from pipelines import serve as job
@@ -492,7 +528,15 @@ def serve(
         explore=explore,
         log_served=log,
         served_days=log_days,
+        **({"store_url": store} if store else {}),
     )
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise typer.BadParameter(f"{name!r} is no time zone; give one like Europe/Berlin or UTC") from None
 
 
 def _dataset(text: str) -> tuple[str, Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ from recommender.data.embeddings import Embeddings
 from recommender.data.library import scan_music
 from recommender.data.progress import Progress, silent
 from recommender.data.storage import digest_of
-from recommender.data.tables import read_embeddings, read_interactions, read_tracks
+from recommender.data.tables import read_embeddings, read_interactions, read_tracks, write_table
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import DataError
 
+LISTENS_REPORT = Path("reports/listens.csv")
 MOVED_SHARE = 0.5
 """A folder that is gone has moved to where at least this share of its files is found."""
 
@@ -57,6 +59,8 @@ def run(
     *,
     music: Path | None = None,
     listens: Sequence[Path] = (),
+    user: str | None = None,
+    zone: tzinfo = UTC,
     interactions: Path | None = None,
     tracks: Path | None = None,
     embeddings: Path | None = None,
@@ -74,7 +78,12 @@ def run(
     music : Path, optional
         A folder of audio files.
     listens : sequence of Path
-        Listening histories of other services.
+        Listening histories of other services, see `recommender.data.histories`. What became of every name in them is
+        written to ``reports/listens.csv``.
+    user : str, optional
+        Whose histories they are; without it, whom each names, else the file's name.
+    zone : tzinfo
+        Of times in histories that are given without one.
     interactions, tracks, embeddings : Path, optional
         Tables, see `recommender.data.tables`.
     datasets : sequence of (str, Path)
@@ -106,13 +115,8 @@ def run(
             log.lines.append(_table_line(report.path, report.rows_used, report.rows_duplicate, report.rows_broken))
             log.problems.extend(f"{report.path.name}: {problem}" for problem in report.problems)
             add_plays(workspace, frame)
-        for path in listens:
-            from recommender.data.listens import read_listens
-
-            frame, match = read_listens(path, workspace.catalog())
-            log.lines.append(match.summary())
-            log.problems.extend(f"{path.name}: {problem}" for problem in match.problems)
-            add_plays(workspace, frame)
+        if listens:
+            _add_listens(workspace, listens, user, zone, log)
     catalog = workspace.catalog()
     known = workspace.interactions(catalog)
     stored = len(workspace.interaction_table())
@@ -168,6 +172,27 @@ def _add_tracks(workspace: Workspace, path: Path, log: _Log) -> None:
     frame = frame.copy()
     frame["path"] = [str((path.parent / p).resolve()) if p else "" for p in frame["path"].fillna("").astype(str)]
     add_tracks(workspace, frame)
+
+
+def _add_listens(workspace: Workspace, paths: Sequence[Path], user: str | None, zone: tzinfo, log: _Log) -> None:
+    """Match histories to the tracks there are now, and account for every name."""
+    from recommender.data.listens import NAME_COLUMNS, read_listens
+    from recommender.data.matching import TrackMatcher
+
+    matcher = TrackMatcher(workspace.catalog())
+    target = workspace.folder / LISTENS_REPORT
+    known = pd.read_csv(target, dtype=str, keep_default_na=False) if target.exists() else None
+    table = pd.DataFrame(columns=list(NAME_COLUMNS)) if known is None else known
+    for path in paths:
+        frame, match = read_listens(path, matcher, user, zone)
+        add_plays(workspace, frame)
+        table = pd.concat([table[table["history"] != path.name], match.names], ignore_index=True)
+        write_table(target, table)
+        log.lines.append(match.summary())
+        log.problems.extend(f"{path.name}: {problem}" for problem in match.problems)
+        if match.n_unmatched:
+            log.lines.extend(f"  {line}" for line in match.examples())
+            log.lines.append(f"  all names, and what became of them: {target}")
 
 
 def _add_embeddings(workspace: Workspace, path: Path, log: _Log) -> None:

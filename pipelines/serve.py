@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import tempfile
 from typing import Any
 
 from pipelines import console
 from pipelines.workspace import Workspace
 from recommender.errors import ConfigError, DataError
-from recommender.serving.settings import SETTINGS_VARIABLE, Settings
+from recommender.serving.settings import SETTINGS_VARIABLE, Settings, environment_choices
 
 
 def server_settings(workspace: Workspace, **choices: Any) -> Settings:
-    """Tell a server where everything of the workspace lies; `choices` are other fields of its settings."""
+    """Tell a server where everything of the workspace lies; `choices` win over what the environment says."""
     return Settings(
-        bundles_dir=workspace.bundles.resolve(),
-        store_url=f"sqlite:///{workspace.folder.resolve() / 'store.sqlite'}",
-        uploads_dir=workspace.uploads.resolve(),
-        music_roots=workspace.music_roots(),
-        **choices,
+        **{
+            "bundles_dir": workspace.bundles.resolve(),
+            "store_url": f"sqlite:///{workspace.folder.resolve() / 'store.sqlite'}",
+            "uploads_dir": workspace.uploads.resolve(),
+            "music_roots": workspace.music_roots(),
+            **environment_choices(os.environ),
+            **choices,
+        }
     )
 
 
@@ -60,6 +64,8 @@ def run(workspace: Workspace, *, host: str, port: int, workers: int, **choices: 
     if settings.require_keys:
         _check_keys(workspace, settings, host)
     os.environ[SETTINGS_VARIABLE] = settings.to_json()
+    if workers > 1:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="firstlisten-figures-")
     console.out.print(f"Serving {workspace.folder}: open http://{host}:{port}/ (API: /docs); Ctrl-C ends it")
     uvicorn.run(
         "recommender.serving.app:app_from_environment",
@@ -67,6 +73,7 @@ def run(workspace: Workspace, *, host: str, port: int, workers: int, **choices: 
         host=host,
         port=port,
         workers=workers,
+        access_log=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies or None,
     )

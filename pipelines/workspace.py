@@ -16,6 +16,7 @@ import pandas as pd
 from recommender.data.catalog import TRACK_COLUMNS, Catalog
 from recommender.data.embeddings import Embeddings
 from recommender.data.interactions import Interactions
+from recommender.data.library import UNREAD
 from recommender.data.storage import load_arrays, read_json, save_arrays, write_json
 from recommender.data.tables import write_table
 from recommender.data.vocabulary import Vocabulary
@@ -25,7 +26,7 @@ FORMAT = 1
 INTERACTION_COLUMNS = ("user_id", "item_id", "weight", "timestamp")
 FILE_COLUMNS = (
     "root", "item_id", "content_hash", "path", "size", "mtime_ns",
-    "title", "artist", "album", "duration_s", "released", "error",
+    "title", "artist", "album", "duration_s", "released", "recording_mbid", "error",
 )  # fmt: skip
 WHOLE_NUMBERS = {"size": "int64", "mtime_ns": "int64"}
 """As floats, times would be rounded: every file would look touched, and be read again by every scan."""
@@ -188,7 +189,14 @@ class Workspace:
             numbers = {"weight", "duration_s", "size", "mtime_ns"}
             return pd.DataFrame({c: pd.Series(dtype=np.float64 if c in numbers else object) for c in columns})
         try:
-            return pd.read_parquet(path, columns=list(columns))
+            frame = pd.read_parquet(path)
+            if "recording_mbid" in columns and "recording_mbid" not in frame.columns:  # written before it was kept
+                frame["recording_mbid"] = ""
+                if name == "files":
+                    frame["mtime_ns"] = UNREAD
+            if missing := [column for column in columns if column not in frame.columns]:
+                raise ValueError(f"it has no column {missing[0]}")
+            return frame[list(columns)]
         except (OSError, ValueError) as error:
             raise ArtifactError(f"{path} is damaged: {error}; restore it, or delete it and ingest again") from error
 

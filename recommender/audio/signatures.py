@@ -111,6 +111,9 @@ class Signatures:
     @classmethod
     def of(cls, found: Sequence[Signature | None]) -> Signatures:
         """Put signatures into a table, one a row."""
+        if not any(found):
+            none = np.full(len(found), -1, dtype=np.int8)
+            return cls(np.full((len(found), len(NUMBERS)), np.nan, dtype=np.float32), none, none)
         numbers = [
             [np.nan] * len(NUMBERS) if one is None else [getattr(one, name) for name in NUMBERS] for one in found
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from sys import intern
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,8 @@ import pandas as pd
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import DataError
 
-TRACK_COLUMNS = ("title", "artist", "album", "duration_s", "path", "released")
-TEXT_COLUMNS = ("title", "artist", "album", "path", "released")
+TRACK_COLUMNS = ("title", "artist", "album", "duration_s", "path", "released", "recording_mbid")
+TEXT_COLUMNS = ("title", "artist", "album", "path", "released", "recording_mbid")
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +26,8 @@ class Catalog:
     tracks : Vocabulary
         Kind ``"track"``.
     table : DataFrame, one row a track in the order of `tracks`
-        Columns `TRACK_COLUMNS`: title, artist, album, path and released (ISO date) are str, ``""`` where unknown;
-        duration_s is float64, NaN where unknown.
+        Columns `TRACK_COLUMNS`: title, artist, album, path, released (ISO date) and recording_mbid (the recording's
+        MusicBrainz id) are str, ``""`` where unknown; duration_s is float64, NaN where unknown.
 
     Raises
     ------
@@ -87,13 +87,30 @@ class Catalog:
         table = self.table.iloc[rows].reset_index(drop=True)
         return Catalog(Vocabulary("track", tuple(self.tracks.ids_of(rows))), table)
 
+    @cached_property
+    def artists(self) -> npt.NDArray[np.int32]:
+        """What `artist_codes` returns, kept."""
+        return self.artist_codes()
+
+    @cached_property
+    def release_ranks(self) -> npt.NDArray[np.int64]:
+        """The rank of each track's release, shape (n_tracks,): later ones are higher, unknown ones 0."""
+        released = self.table["released"].to_numpy(dtype=object).astype(str)
+        ranks = np.unique(np.append(released, ""), return_inverse=True)[1]
+        return np.asarray(ranks[:-1], dtype=np.int64)
+
+    @cached_property
+    def columns(self) -> dict[str, list[Any]]:
+        """The table's columns as lists, for looking up a few rows often."""
+        return {name: self.table[name].tolist() for name in self.table.columns}
+
     def artist_codes(self) -> npt.NDArray[np.int32]:
         """Return one code an artist, shape (n_tracks,), int32, from 0.
 
         Artists are compared without regard to case. A track without an artist gets a code of its own: two unknown
         artists are not the same artist.
         """
-        return self._artist_codes
+        return self._codes("artist")
 
     def album_codes(self) -> npt.NDArray[np.int32]:
         """Return one code an album, as `artist_codes`; albums of one title by two artists are two albums."""
@@ -107,29 +124,8 @@ class Catalog:
         alone = [f"\0{row}" for row in range(len(self))]
         return pd.factorize(np.where(known, keys, alone))[0].astype(np.int32)
 
-    @cached_property
-    def _artist_codes(self) -> npt.NDArray[np.int32]:
-        return self._codes("artist")
-
-    @cached_property
-    def release_ranks(self) -> npt.NDArray[np.int32]:
-        """Rank of each track's release date, shape (n_tracks,): later ones have more, those without a date least."""
-        return np.unique(self.table["released"].to_numpy(dtype=object).astype(str), return_inverse=True)[1].astype(
-            np.int32
-        )
-
-    @cached_property
-    def texts(self) -> dict[str, list[str]]:
-        """`TEXT_COLUMNS` as plain lists, for reading single rows."""
-        return {column: [intern(text) for text in self.table[column].tolist()] for column in TEXT_COLUMNS}
-
-    @cached_property
-    def durations_s(self) -> npt.NDArray[np.float64]:
-        """How long each track is, shape (n_tracks,), seconds; NaN where unknown."""
-        return np.asarray(self.table["duration_s"], dtype=np.float64)
-
     def label(self, row: int) -> str:
         """Return ``Artist - Title``, or what is known of it."""
-        artist, title = str(self.table["artist"].iloc[row]), str(self.table["title"].iloc[row])
+        artist, title = self.columns["artist"][row], self.columns["title"][row]
         title = title or self.tracks.ids[row]
         return f"{artist} - {title}" if artist and artist != title else title

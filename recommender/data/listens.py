@@ -1,49 +1,31 @@
-"""Listening histories that other services hand out, matched to the catalog by artist and title.
+"""Listening histories of other services: read by `recommender.data.histories`, matched to the catalog, accounted for.
 
-Understood are ListenBrainz exports (zip or JSON lines), Last.fm exports (CSV of artist, album, track, time), and
-Spotify's extended and short histories (zip or JSON). Matching is exact after normalising; nothing is guessed.
+What a history says once is kept in a few bytes a play: names are kept once, plays as numbers.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import re
-import unicodedata
-import zipfile
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import Any
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from recommender.data.catalog import Catalog
+from recommender.data.histories import Broken, History, read_histories
+from recommender.data.matching import RULES, Match, Name, TrackMatcher
 from recommender.data.tables import MAX_BROKEN, MAX_NAMED
 from recommender.errors import DataError
 
-PLAYED_MS = 30_000
-"""A play this long counts, as it does for the services."""
-_SKIP_ENDS = ("fwdbtn", "backbtn", "clickrow")
-_FEATURING = re.compile(r"[\s(\[]+(?:feat|ft|featuring)\b\.?.*$", re.IGNORECASE)
+NAME_COLUMNS = (
+    "history", "service", "artist", "title", "album", "recording_mbid", "plays",
+    "rule", "score", "item_id", "matched", "reason",
+)  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Listen:
-    """One play as a service tells it; `weight` 0 is a skip."""
-
-    user: str
-    artist: str
-    title: str
-    album: str
-    time: np.datetime64
-    weight: float
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MatchReport:
     """What became of a history: ``n_read = n_matched + n_unmatched + n_unusable + n_broken``.
 
@@ -56,10 +38,13 @@ class MatchReport:
     n_read, n_matched, n_unmatched : int
         Entries of the file; those in the result; those of tracks that the catalog does not have.
     n_unusable : int
-        Entries that are no plays of music: podcasts, plays cut short by other things than a skip.
+        Entries that are no plays of music: podcasts, private sessions, plays cut short by other things than a skip.
     n_broken : int
-    unmatched : tuple of (str, int)
-        The most frequent tracks that the catalog does not have, as ``artist - title``, and their plays.
+    rules : tuple of (str, int)
+        Entries matched by each rule of `recommender.data.matching.RULES` that matched any.
+    names : DataFrame, one row a distinct name, the most played first
+        `NAME_COLUMNS`: how the service calls the track, its entries (plays), and what it was matched to, by which rule
+        and how likely (score, 0 to 100); or why not (reason), the nearest candidate named.
     problems : tuple of str
         Entries that cannot be read, by place.
     """
@@ -72,289 +57,168 @@ class MatchReport:
     n_unmatched: int
     n_unusable: int
     n_broken: int
-    unmatched: tuple[tuple[str, int], ...] = ()
+    rules: tuple[tuple[str, int], ...]
+    names: pd.DataFrame
     problems: tuple[str, ...] = ()
+
+    @property
+    def unmatched(self) -> tuple[tuple[str, int], ...]:
+        """The most frequent tracks that the catalog does not have, as ``artist - title``, and their entries."""
+        lost = self.names[self.names["rule"] == ""].head(20)
+        labels = lost["artist"] + " - " + lost["title"]
+        return tuple(zip(labels.tolist(), lost["plays"].tolist(), strict=True))
 
     def summary(self) -> str:
         """Return one line for a person."""
+        by = ", ".join(f"{count} by {rule}" for rule, count in self.rules)
         counts = ((self.n_unmatched, "of tracks not in the catalog"), (self.n_unusable, "no plays of music"))
         extra = "".join(f", {count} {what}" for count, what in (*counts, (self.n_broken, "broken")) if count)
         of = ", ".join(self.users[:3]) or "nobody"
-        return f"{self.path.name}: {self.service}, {self.n_matched} of {self.n_read} plays matched for {of}{extra}"
+        of += f" and {len(self.users) - 3} more" if len(self.users) > 3 else ""
+        matched = f"{self.n_matched} of {self.n_read} plays matched for {of}{f' ({by})' if by else ''}"
+        return f"{self.path.name}: {self.service}, {matched}{extra}"
+
+    def examples(self, count: int = 5) -> tuple[str, ...]:
+        """Return a line for each of the most played names without a match, and why."""
+        lost = self.names[self.names["rule"] == ""].head(count)
+        columns = (lost[name].tolist() for name in ("artist", "title", "recording_mbid", "plays", "reason"))
+        return tuple(
+            f"{f'{artist} - {title}' if artist or title else mbid} ({plays} play{'s' * (plays != 1)}): {reason}"
+            for artist, title, mbid, plays, reason in zip(*columns, strict=True)
+        )
 
 
-@dataclass
-class _Entries:
-    """Entries on their way in."""
+class _Plays:
+    """Entries on their way in: each distinct name and user once, the rest as numbers."""
 
-    listens: list[Listen] = field(default_factory=list)
-    broken: list[str] = field(default_factory=list)
-    unusable: int = 0
+    def __init__(self) -> None:
+        self.names: dict[Name, int] = {}
+        self.users: dict[str, int] = {}
+        self.name_rows, self.user_rows = array("l"), array("l")
+        self.times, self.weights, self.loved = array("q"), array("d"), array("b")
+        self.broken: list[str] = []
+        self.n_broken = 0
+        self.n_unusable = 0
+
+    def take(self, history: History) -> None:
+        for entry in history.entries:
+            if entry is None:
+                self.n_unusable += 1
+            elif isinstance(entry, Broken):
+                self.n_broken += 1
+                if len(self.broken) < MAX_NAMED:
+                    self.broken.append(f"{entry.place}: is no listen: {entry.reason}")
+            else:
+                user = entry.user or history.owner
+                self.name_rows.append(self.names.setdefault(entry.name, len(self.names)))
+                self.user_rows.append(self.users.setdefault(user, len(self.users)))
+                self.times.append(entry.time)
+                self.weights.append(entry.weight)
+                self.loved.append(entry.loved)
 
 
-def read_listens(path: Path, catalog: Catalog, user: str | None = None) -> tuple[pd.DataFrame, MatchReport]:
+def read_listens(
+    path: Path, matcher: TrackMatcher, user: str | None = None, zone: tzinfo = UTC
+) -> tuple[pd.DataFrame, MatchReport]:
     """Read a listening history and find its tracks in the catalog.
 
     Parameters
     ----------
     path : Path
-        ``.zip``, ``.jsonl``, ``.json`` or ``.csv``.
-    catalog : Catalog
-        Tracks are found by normalised artist and title; of several, the one of the same album, else the first.
+        Any file of `recommender.data.histories.UNDERSTOOD`; recognised by its content.
+    matcher : TrackMatcher
+        Of the catalog.
     user : str, optional
         Whose history it is. Without it: the name that the file gives, else the file's own name.
+    zone : tzinfo
+        Of times that the file gives without one.
 
     Returns
     -------
     frame : DataFrame
-        user_id, item_id, weight (1, or 0 for a track that was skipped within 30 s), timestamp (datetime64[s], UTC);
-        the same play is kept once.
+        user_id, item_id, weight, timestamp (datetime64[s], UTC). A play is 1, a track skipped at once 0, a dislike -1;
+        the same play is kept once. Counts and loves have no time (NaT) and one row a track: the plays added up, as
+        many as the listener's most played track has if it is loved, -1 if it is disliked.
     report : MatchReport
 
     Raises
     ------
     DataError
-        If the file cannot be read, is of no known service, or more than a fifth of its entries is broken.
+        If the file cannot be read, is of no known format, or more than a fifth of its entries is broken.
     """
-    entries, name = _Entries(), ""
-    try:
-        service, name = _read_service(path, entries, user)
-    except (OSError, zipfile.BadZipFile, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as a listening history: {error}") from error
-    n_read = len(entries.listens) + len(entries.broken) + entries.unusable
-    if len(entries.broken) > MAX_BROKEN * n_read:
+    plays, services, owner = _Plays(), list[str](), ""
+    for history in read_histories(path, zone):
+        owner = owner or history.owner
+        if history.service:
+            services.append(history.service)
+        plays.take(history)
+    n_read = len(plays.times) + plays.n_broken + plays.n_unusable
+    if plays.n_broken > MAX_BROKEN * n_read:
         raise DataError(
-            f"{path}: {len(entries.broken)} of {n_read} entries cannot be used, at most {MAX_BROKEN:.0%} may be; "
-            f"{'; '.join(entries.broken[:3])}; export the history again"
+            f"{path}: {plays.n_broken} of {n_read} entries cannot be used, at most {MAX_BROKEN:.0%} may be; "
+            f"{'; '.join(plays.broken[:3])}; export the history again"
         )
-    rows = _match(entries.listens, catalog)
-    found = [(listen, row) for listen, row in zip(entries.listens, rows, strict=True) if row is not None]
+    names = list(plays.names)
+    matches = matcher.match(names)
+    name_rows = np.frombuffer(plays.name_rows, dtype=np.dtype("l")) if names else np.zeros(0, np.int64)
+    rows = np.array([-1 if match.row is None else match.row for match in matches], dtype=np.int64)[name_rows]
+    users = np.array([user or name or owner or path.stem for name in plays.users] or [""], dtype=object)
+    frame = _frame(plays, rows, users, matcher)
+    counts = np.bincount(name_rows, minlength=len(names))
+    service = Counter(services).most_common(1)[0][0]
+    problems = list(plays.broken)
+    if rest := plays.n_broken - len(problems):
+        problems.append(f"and {rest} more entries")
+    by_rule = Counter[str]()
+    for match, count in zip(matches, counts.tolist(), strict=True):
+        by_rule[match.rule] += count
+    lost = by_rule.pop("", 0)
+    return frame, MatchReport(
+        path, service, tuple(sorted(set(frame["user_id"]))), n_read, len(plays.times) - lost, lost,
+        plays.n_unusable, plays.n_broken, tuple((rule, by_rule[rule]) for rule in RULES if by_rule[rule]),
+        _names_table(path, service, names, matches, counts.tolist(), matcher), tuple(problems),
+    )  # fmt: skip
+
+
+def _frame(plays: _Plays, rows: np.ndarray, users: np.ndarray, matcher: TrackMatcher) -> pd.DataFrame:
+    """Lay out the matched plays; those without a time become one row a user and track."""
+    found = rows >= 0
+    ids = np.array(matcher.catalog.tracks.ids, dtype=object)
     frame = pd.DataFrame(
         {
-            "user_id": pd.Series([listen.user or name for listen, _ in found], dtype="str"),
-            "item_id": pd.Series([catalog.tracks.ids[row] for _, row in found], dtype="str"),
-            "weight": np.array([listen.weight for listen, _ in found], dtype=float),
-            "timestamp": np.array([listen.time for listen, _ in found], dtype="datetime64[s]"),
+            "user_id": pd.Series(users[np.array(plays.user_rows, dtype=np.int64)[found]], dtype="str"),
+            "item_id": pd.Series(ids[rows[found]] if len(ids) else [], dtype="str"),
+            "weight": np.array(plays.weights, dtype=np.float64)[found],
+            "timestamp": np.array(plays.times, dtype=np.int64)[found].view("datetime64[s]"),
+            "loved": np.array(plays.loved, dtype=bool)[found],
         }
     )
-    lost = Counter(f"{e.artist} - {e.title}" for e, row in zip(entries.listens, rows, strict=True) if row is None)
-    problems = entries.broken[:MAX_NAMED]
-    if rest := len(entries.broken) - len(problems):
-        problems.append(f"and {rest} more entries")
-    report = MatchReport(
-        path, service, tuple(sorted(set(frame["user_id"]))), n_read, len(frame), sum(lost.values()),
-        entries.unusable, len(entries.broken), tuple(lost.most_common(20)), tuple(problems),
+    timeless = frame["timestamp"].isna()
+    timed = frame[~timeless].drop_duplicates(["user_id", "item_id", "timestamp"])
+    if not timeless.any():
+        return timed.drop(columns="loved").reset_index(drop=True)
+    pair = ["user_id", "item_id"]
+    counts = frame[timeless].groupby(pair, sort=False, as_index=False).agg(
+        weight=("weight", "sum"), worst=("weight", "min"), loved=("loved", "max")
     )  # fmt: skip
-    return frame.drop_duplicates(["user_id", "item_id", "timestamp"]).reset_index(drop=True), report
+    totals = pd.concat([timed[[*pair, "weight"]], counts[[*pair, "weight"]]]).groupby(pair)["weight"].sum()
+    most = totals.groupby(level=0).max().clip(lower=1.0).reindex(counts["user_id"]).to_numpy()
+    weight = np.where(counts["loved"], np.maximum(counts["weight"], most), counts["weight"])
+    counts["weight"] = np.where(counts["worst"] < 0, -1.0, weight)
+    counts["timestamp"] = np.full(len(counts), np.datetime64("NaT", "s"))
+    columns = [*pair, "weight", "timestamp"]
+    return pd.concat([timed[columns], counts[columns]], ignore_index=True)
 
 
-def normalise(text: str) -> str:
-    """Reduce spellings of one name to one: no case, accents, punctuation, leading "the" or guests.
-
-    Examples
-    --------
-    >>> normalise("The Beyoncé (feat. Jay-Z)"), normalise("AC/DC"), normalise("!!!"), normalise("坂本龍一")
-    ('beyonce', 'ac dc', '!!!', '坂本龍一')
-    """
-    plain = _FEATURING.sub("", text.strip()).replace("&", " and ").casefold()
-    # Accents only: in other scripts a combining mark makes another letter.
-    bare = "".join(mark for mark in unicodedata.normalize("NFKD", plain) if not "\u0300" <= mark <= "\u036f")
-    words = re.sub(r"\W+|_", " ", re.sub(r"['’`]", "", unicodedata.normalize("NFC", bare))).split()
-    if len(words) > 1 and words[0] == "the" and words[1] != "the":
-        words = words[1:]
-    return " ".join(words) or text.strip().casefold()
-
-
-def _match(listens: Iterable[Listen], catalog: Catalog) -> list[int | None]:
-    rows: dict[tuple[str, str], list[int]] = {}
-    columns = (catalog.table[name].tolist() for name in ("artist", "title", "album"))
-    albums = []
-    for row, (artist, title, album) in enumerate(zip(*columns, strict=True)):
-        rows.setdefault((normalise(artist), normalise(title)), []).append(row)
-        albums.append(normalise(album) if album else "")
-    known: dict[tuple[str, str, str], int | None] = {}
-    found = []
-    for listen in listens:
-        key = (listen.artist, listen.title, listen.album)
-        if key not in known:
-            same = rows.get((normalise(listen.artist), normalise(listen.title)), []) if all(key[:2]) else []
-            album = normalise(listen.album) if listen.album else ""
-            known[key] = next((row for row in same if album and albums[row] == album), same[0] if same else None)
-        found.append(known[key])
-    return found
-
-
-def _read_service(path: Path, entries: _Entries, user: str | None) -> tuple[str, str]:
-    """Read every part of a history; return the service and whose history it is, as far as the file as a whole tells."""
-    services, owner = [], ""
-    for name, data in _parts(path):
-        place = f"{name}, " if path.suffix.lower() == ".zip" else ""
-        text = data.decode("utf-8-sig", "replace")
-        ending = PurePosixPath(name).suffix.lower()
-        if ending == ".jsonl":
-            services.append("ListenBrainz")
-            _read_lines(text, place, entries)
-        elif ending == ".csv":
-            services.append("Last.fm")
-            _read_lastfm(text, place, entries)
-        elif PurePosixPath(name).name == "user.json":
-            owner = _owner(text)
-        elif ending == ".json" and (service := _read_json(text, place, entries)):
-            services.append(service)
-    if not services:
-        raise DataError(
-            f"{path} holds no listening history{''.join(f' ({said})' for said in entries.broken[:1])}; expected a "
-            "ListenBrainz export (.zip, .jsonl), a Last.fm export (.csv) or a Spotify history (.zip, .json)"
-        )
-    if user is not None:
-        entries.listens[:] = [Listen(user, e.artist, e.title, e.album, e.time, e.weight) for e in entries.listens]
-    return services[0], user or owner or path.stem
-
-
-def _parts(path: Path) -> Iterator[tuple[str, bytes]]:
-    if path.suffix.lower() != ".zip":
-        yield path.name, path.read_bytes()
-        return
-    with zipfile.ZipFile(path) as archive:
-        for name in sorted(archive.namelist()):
-            if PurePosixPath(name).suffix.lower() in (".jsonl", ".json", ".csv"):
-                yield name, archive.read(name)
-
-
-def _owner(text: str) -> str:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return ""
-    return str(value.get("username") or value.get("user_name") or "") if isinstance(value, dict) else ""
-
-
-def _read_lines(text: str, place: str, entries: _Entries) -> None:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            try:
-                entries.listens.append(_listenbrainz(json.loads(line)))
-            except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-                entries.broken.append(f"{place}line {number}: is no listen: {_said(error)}")
-
-
-def _listenbrainz(value: dict[str, Any]) -> Listen:
-    data = value["track_metadata"]
-    album, user = data.get("release_name") or "", value.get("user_name") or ""
-    return Listen(str(user), _filled(data, "artist_name"), _filled(data, "track_name"), str(album), _unix(value), 1.0)
-
-
-def _unix(value: dict[str, Any]) -> np.datetime64:
-    return _plausible(np.datetime64(int(value["listened_at"]), "s"))
-
-
-def _plausible(time: np.datetime64) -> np.datetime64:
-    if np.isnat(time) or not np.datetime64("1970-01-02") <= time < np.datetime64("2200-01-01"):
-        raise ValueError(f"{time} is no time of a play")
-    return time
-
-
-def _filled(data: dict[str, Any], key: str) -> str:
-    if not str(data[key] or "").strip():
-        raise ValueError(f"{key} is empty")
-    return str(data[key])
-
-
-def _read_lastfm(text: str, place: str, entries: _Entries) -> None:
-    reader = csv.reader(io.StringIO(text, newline=""))
-    at: dict[str, int] | None = None
-    for row in reader:
-        if not row:
-            continue
-        if at is None:
-            at = _lastfm_columns(row)
-            if at is not None:
-                continue
-            at = {"artist": 0, "album": 1, "track": 2, "time": 3}
-        try:
-            cells = {name: row[position].strip() for name, position in at.items()}
-            time = _lastfm_time(cells["time"])
-            listen = Listen("", _filled(cells, "artist"), _filled(cells, "track"), cells.get("album", ""), time, 1.0)
-            entries.listens.append(listen)
-        except (ValueError, IndexError) as error:
-            entries.broken.append(f"{place}line {reader.line_num}: is no listen: {_said(error)}")
-
-
-def _lastfm_columns(row: list[str]) -> dict[str, int] | None:
-    """Return where the columns are if `row` is a line of names; None if it is a listen."""
-    names = [cell.strip().lower() for cell in row]
-    if not {"artist", "track"} <= set(names):
-        return None
-    time = next((names.index(name) for name in ("uts", "utc_time", "time", "date", "datetime") if name in names), None)
-    if time is None:
-        raise DataError(f"a Last.fm export needs a column uts, utc_time, time or date; found {names}")
-    return {"time": time} | {name: names.index(name) for name in ("artist", "album", "track") if name in names}
-
-
-def _lastfm_time(text: str) -> np.datetime64:
-    if re.fullmatch(r"\d{8,11}", text):
-        return _plausible(np.datetime64(int(text), "s"))
-    for form in ("%d %b %Y %H:%M", "%d %b %Y, %H:%M", None):
-        time = pd.to_datetime(text, format=form or "ISO8601", utc=True, errors="coerce") if text[:1].isdigit() else None
-        if time is not None and not pd.isna(time):
-            return _plausible(np.datetime64(int(time.timestamp()), "s"))
-    raise ValueError(f"time {text!r} is not like '06 Jan 2024 13:05'")
-
-
-def _read_json(text: str, place: str, entries: _Entries) -> str:
-    """Read a Spotify history or a JSON list of ListenBrainz listens; return the service, ``""`` if it is neither."""
-    try:
-        values = json.loads(text)
-    except ValueError as error:
-        entries.broken.append(f"{place}is not JSON: {error}")
-        return ""
-    if not isinstance(values, list) or not values or not isinstance(values[0], dict):
-        return ""
-    first = values[0]
-    if "track_metadata" in first:
-        service, read = "ListenBrainz", _listenbrainz_of_json
-    elif "ms_played" in first or "msPlayed" in first:
-        service, read = "Spotify", _spotify
-    else:
-        return ""
-    for number, value in enumerate(values, start=1):
-        try:
-            listen = read(value)
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-            entries.broken.append(f"{place}entry {number}: is no listen: {_said(error)}")
-            continue
-        if listen is None:
-            entries.unusable += 1
-        else:
-            entries.listens.append(listen)
-    return service
-
-
-def _listenbrainz_of_json(value: dict[str, Any]) -> Listen | None:
-    return _listenbrainz(value)
-
-
-def _spotify(value: dict[str, Any]) -> Listen | None:
-    """Return a play or a skip; None for a podcast, and for a short play that nobody skipped.
-
-    Spotify's time is the moment at which the play ended.
-    """
-    extended = "ms_played" in value
-    title = value["master_metadata_track_name" if extended else "trackName"]
-    artist = value["master_metadata_album_artist_name" if extended else "artistName"]
-    album = (value.get("master_metadata_album_album_name") if extended else "") or ""
-    played_ms = float(value["ms_played" if extended else "msPlayed"])
-    stamp = pd.to_datetime(value["ts" if extended else "endTime"], format="ISO8601", utc=True)
-    time = _plausible(np.datetime64(int(stamp.timestamp()), "s"))
-    if not title or not artist:
-        return None
-    if not 0 <= played_ms < 1e9:
-        raise ValueError(f"ms_played {played_ms:g} is no length of a play")
-    if played_ms >= PLAYED_MS or value.get("reason_end") == "trackdone":
-        return Listen("", str(artist), str(title), str(album), time, 1.0)
-    skipped = value.get("skipped") is True or value.get("reason_end") in _SKIP_ENDS
-    return Listen("", str(artist), str(title), str(album), time, 0.0) if skipped else None
-
-
-def _said(error: Exception) -> str:
-    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
+def _names_table(
+    path: Path, service: str, names: list[Name], matches: list[Match], counts: list[int], matcher: TrackMatcher
+) -> pd.DataFrame:
+    rows = sorted(range(len(names)), key=lambda at: (-counts[at], names[at]))
+    ids = matcher.catalog.tracks.ids
+    lines = []
+    for at in rows:
+        name, match = names[at], matches[at]
+        item, matched = ("", "") if match.row is None else (ids[match.row], matcher.label(match.row))
+        what = (name.artist, name.title, name.album, name.recording_mbid, counts[at])
+        lines.append((path.name, service, *what, match.rule, round(match.score, 1), item, matched, match.reason))
+    return pd.DataFrame(lines, columns=list(NAME_COLUMNS))

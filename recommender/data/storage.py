@@ -72,6 +72,23 @@ def read_json(path: Path) -> Any:
         raise ArtifactError(f"{path} cannot be read as JSON: {error}") from error
 
 
+_DTYPES = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "i1",
+    "U64": "<u8",
+    "U32": "<u4",
+    "U16": "<u2",
+    "U8": "u1",
+    "BOOL": "?",
+}
+"""NumPy's names of what safetensors calls these."""
+
+
 def save_arrays(path: Path, kind: str, version: str, arrays: Mapping[str, Array], metadata: Any = None) -> None:
     """Write named arrays to a safetensors file, whole or not at all.
 
@@ -99,7 +116,7 @@ def save_arrays(path: Path, kind: str, version: str, arrays: Mapping[str, Array]
             raise ArtifactError(f"{path} cannot be written: {error}; make room there and run again") from error
 
 
-def load_arrays(path: Path, kind: str, version: str | None) -> tuple[dict[str, Array], Any]:
+def load_arrays(path: Path, kind: str, version: str | None, *, mapped: bool = False) -> tuple[dict[str, Array], Any]:
     """Read what `save_arrays` wrote.
 
     Parameters
@@ -108,6 +125,9 @@ def load_arrays(path: Path, kind: str, version: str | None) -> tuple[dict[str, A
     kind : str
     version : str or None
         The version that is expected; None accepts any.
+    mapped : bool
+        Leave the arrays in the file, from where the system fetches what is looked at; they cannot be changed then. For
+        a file whose content was checked before: here it is not.
 
     Returns
     -------
@@ -131,6 +151,8 @@ def load_arrays(path: Path, kind: str, version: str | None) -> tuple[dict[str, A
                     f"{path} is of version {header['version']!r}, expected {version!r}: artifacts of two versions "
                     "cannot be mixed; restore the file or train again"
                 )
+            if mapped:
+                return _mapped_arrays(path), json.loads(header["metadata"])
             arrays = {name: file.get_tensor(name) for name in list(file.keys())}
             if "digest" in header and header["digest"] != _digest_by_name(arrays):
                 raise ArtifactError(
@@ -141,6 +163,19 @@ def load_arrays(path: Path, kind: str, version: str | None) -> tuple[dict[str, A
         raise ArtifactError(f"{path} is missing") from None
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise ArtifactError(f"{path} is damaged: {error}") from error
+
+
+def _mapped_arrays(path: Path) -> dict[str, Array]:
+    """Map the arrays of a safetensors file: eight bytes of length, a header in JSON, then the values."""
+    content = np.memmap(path, dtype=np.uint8, mode="r")
+    start = 8 + int(content[:8].view("<u8")[0])
+    header = json.loads(content[8:start].tobytes())
+    arrays = {}
+    for name, about in header.items():
+        if name != "__metadata__":
+            first, last = (start + offset for offset in about["data_offsets"])
+            arrays[name] = np.asarray(content[first:last]).view(_DTYPES[about["dtype"]]).reshape(about["shape"])
+    return arrays
 
 
 def digest_of(*arrays: Array) -> str:

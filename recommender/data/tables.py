@@ -25,6 +25,7 @@ import pyarrow.parquet
 from recommender.data.catalog import TRACK_COLUMNS
 from recommender.data.cells import Fault, id_cells, number_cells, text_cells, time_cells, too_long, vector_cells
 from recommender.data.interactions import DISLIKED
+from recommender.data.names import as_mbid
 from recommender.data.raw_tables import Aliases, RawTable, read_raw
 from recommender.data.storage import atomic_path
 from recommender.errors import DataError
@@ -50,6 +51,7 @@ TRACK_ALIASES: Aliases = {
     "duration_ms": ("length_ms",),
     "path": ("file", "file_name", "file_path", "location"),
     "released": ("release_date", "date", "year"),
+    "recording_mbid": ("mbid", "track_mbid", "mb_trackid", "musicbrainz_recordingid", "musicbrainz_trackid"),
 }
 EMBEDDING_ALIASES: Aliases = {"item_id": ITEM_ALIASES, "embedding": ("embeddings", "vector", "emb", "features")}
 
@@ -150,7 +152,7 @@ def read_tracks(path: Path) -> tuple[pd.DataFrame, TableReport]:
     ids = id_cells(raw.columns["item_id"], "item_id")
     faults, doubts = list(ids.faults), []
     columns: dict[str, Any] = {"item_id": pd.Series(_take(ids.values, None))}
-    for name in ("title", "artist", "album", "path"):
+    for name in ("title", "artist", "album", "path", "recording_mbid"):
         if name in raw.columns:
             cells = text_cells(raw.columns[name], name)
             faults += [*cells.faults, too_long(cells.values, name)]
@@ -158,6 +160,8 @@ def read_tracks(path: Path) -> tuple[pd.DataFrame, TableReport]:
             columns[name] = pd.Series(text.to_numpy(zero_copy_only=False), dtype="str")
         else:
             columns[name] = ""
+    if "recording_mbid" in raw.columns:
+        columns["recording_mbid"] = columns["recording_mbid"].map(as_mbid)
     columns["duration_s"] = np.full(len(raw), np.nan)
     for name, unit in (("duration_ms", 1e-3), ("duration_s", 1.0)):
         if name in raw.columns:

@@ -1,4 +1,4 @@
-"""What an audio file says of itself: title, artist, album, release date, length; by its tags, else by its folders."""
+"""What an audio file says of itself: title, artist, album, date, length, MusicBrainz id; by tags, else by folders."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ import mutagen.oggopus
 import mutagen.oggvorbis
 import mutagen.wave
 
+from recommender.data.names import as_mbid
 from recommender.data.tables import iso_date
 from recommender.errors import AudioError
 
@@ -52,6 +53,8 @@ _KEYS = {
     "album": ("album", "TALB", "\xa9alb", "IPRD", "WM/AlbumTitle"),
     "released": ("date", "TDRC", "\xa9day", "ICRD", "TDRL", "originaldate", "TDOR", "year", "WM/Year"),
 }
+_MBID_KEYS = ("musicbrainz_trackid", "musicbrainz/track id", "----:com.apple.itunes:musicbrainz track id")
+"""Where Picard writes a recording's id (its appendix B, "MusicBrainz Recording Id"); in ID3 it is a UFID frame."""
 _DISC = re.compile(r"(cd|disc|disk|vinyl)[ ._-]*\d+", re.IGNORECASE)
 _NUMBER = re.compile(r"(?:0\d[\s._-]+|\d-\d\d[\s._-]+|\d{1,3}(?:\s+-\s+|\.\s+|\)\s*|_))(?=\S)")
 _DAMAGE = (mutagen.MutagenError, ValueError, LookupError, EOFError, struct.error, ArithmeticError, TypeError)
@@ -69,6 +72,8 @@ class Tags:
         As the header promises; NaN if it does not say.
     released : str
         ISO date: yyyy, yyyy-mm or yyyy-mm-dd; ``""`` if there is none.
+    recording_mbid : str
+        The MusicBrainz id of the recording, in lower case; ``""`` if there is none.
     warning : str
         Why the tags could not be read although the file may hold audio; ``""`` if they could.
     """
@@ -78,6 +83,7 @@ class Tags:
     album: str
     duration_s: float
     released: str
+    recording_mbid: str = ""
     warning: str = ""
 
 
@@ -127,6 +133,7 @@ def read_tags(file: Path, relative: PurePosixPath) -> Tags:
         album=_first(tags, "album") or names["album"],
         duration_s=length if 0 < length < 1e7 else float("nan"),
         released=next((date for text in _all(tags, "released") if (date := iso_date(text))), ""),
+        recording_mbid=next((mbid for key in _MBID_KEYS for text in tags.get(key, ()) if (mbid := as_mbid(text))), ""),
         warning=warning,
     )
 
@@ -172,7 +179,12 @@ def _values(tags: Any) -> dict[str, list[str]]:
     values: dict[str, list[str]] = {}
     for key in set(tags.keys()) if tags else ():
         value = tags[key]
+        if key == "UFID:http://musicbrainz.org":
+            values[_MBID_KEYS[0]] = [value.data.decode("ascii", "replace")]
+            continue
         texts = list(value) if isinstance(value, mutagen.apev2.APETextValue) else getattr(value, "text", value)
+        if key.lower() == _MBID_KEYS[-1]:
+            texts = [bytes(text).decode("ascii", "replace") for text in value]
         if isinstance(texts, list | tuple):
             values.setdefault(key.lower(), []).extend(str(text) for text in texts if not isinstance(text, bytes))
     return values

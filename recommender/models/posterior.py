@@ -70,6 +70,8 @@ def posterior_track_factors(
     has_prior: Bools,
     als_config: AlsConfig,
     config: PosteriorConfig | None = None,
+    *,
+    gram: Floats | None = None,
 ) -> Float32s:
     """Solve for the factors of tracks from their prior and their plays, while the user factors stay fixed.
 
@@ -86,6 +88,8 @@ def posterior_track_factors(
         Where false, the prior mean is not looked at and the track gets what `als.fold_in_tracks` gives.
     als_config : AlsConfig
     config : PosteriorConfig, optional
+    gram : ndarray, shape (d, d), float64, optional
+        ``X'X`` of the user factors X, where it is known.
 
     Returns
     -------
@@ -118,20 +122,22 @@ def posterior_track_factors(
     if len(rows) == 0:
         return solved
     with one_blas_thread():
-        X = user_factors.astype(np.float64)
-        spectrum, basis = np.linalg.eigh(X.T @ X)
-        spectrum, X = np.maximum(spectrum, 0), X @ basis
+        if gram is None:
+            wide = user_factors.astype(np.float64)
+            gram = wide.T @ wide
+        spectrum, basis = np.linalg.eigh(gram)
+        spectrum = np.maximum(spectrum, 0)
         means = config.scale * prior_means[rows].astype(np.float64) @ basis
         diagonals = diagonals_of(counts[rows], spectrum, int(user_factors.any(axis=1).sum()), als_config, config)
         right = config.strength * means
         for n_plays in np.unique(counts[rows]):
             same = np.flatnonzero(counts[rows] == n_plays)
-            width = max(1, _BLOCK_VALUES // (X.shape[1] * max(int(n_plays), X.shape[1])))
+            width = max(1, _BLOCK_VALUES // (len(basis) * max(int(n_plays), len(basis))))
             for start in range(0, len(same), width):
                 block = same[start : start + width]
                 entries = by_track.indptr[rows[block], None] + np.arange(n_plays)
                 weights = by_track.data[entries].astype(np.float64)
-                listeners = X[by_track.indices[entries]]
+                listeners = user_factors[by_track.indices[entries]].astype(np.float64) @ basis
                 pulled = right[block] + np.einsum("bn,bnd->bd", weights, listeners)
                 turned = listeners * np.sqrt(np.maximum(quadratic_weight(weights, als_config), 0))[:, :, None]
                 moved = _solve_block(turned, diagonals[block], pulled)

@@ -17,6 +17,7 @@ tracks turned out to have lie around their predictions as widely as the prior sa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +64,12 @@ class Uncertainty:
     n_users: int
     als_config: AlsConfig
     config: PosteriorConfig
+
+    @cached_property
+    def kinds(self) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.intp]]:
+        """The numbers of listeners that tracks have, ascending, and the place of each track among these."""
+        counts, place = np.unique(np.diff(self.by_track.indptr), return_inverse=True)
+        return counts, place
 
 
 def measure_uncertainty(
@@ -149,7 +156,7 @@ def rough_variances(uncertainty: Uncertainty, direction: npt.NDArray[np.floating
     -------
     ndarray, shape (n_tracks,), float64
     """
-    counts, place = np.unique(np.diff(uncertainty.by_track.indptr), return_inverse=True)
+    counts, place = uncertainty.kinds
     return sampled_variances(uncertainty, direction, counts)[place]
 
 

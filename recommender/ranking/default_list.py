@@ -72,7 +72,8 @@ def _unlike(
 
 def _latest(model: HybridModel, candidates: npt.NDArray[np.int32], places: Places) -> Places:
     """Order places by release, the latest first; those without a date come last."""
-    return np.asarray(places[np.lexsort((places, -model.catalog.release_ranks[candidates[places]]))])
+    ranks = model.catalog.release_ranks[candidates[places]]
+    return np.asarray(places[np.lexsort((places, -ranks))])
 
 
 def _by_turns(popular: Places, new: Places) -> Places:

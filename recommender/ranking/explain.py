@@ -308,7 +308,7 @@ def _likeness(model: HybridModel, row: int, played: int) -> str:
 def _default_sentence(model: HybridModel, row: int) -> str:
     if listeners := int(model.evidence[row]):
         return f"popular here: {listeners} listener{'s' if listeners > 1 else ''} played it"
-    released = model.catalog.texts["released"][row]
+    released = model.catalog.columns["released"][row]
     return f"new release of {released}" if released else "new: nobody has played it yet"
 
 
@@ -339,6 +339,6 @@ def _held_against(
 
 def named(model: HybridModel, row: int) -> str:
     """Return ``Title by Artist``, or the title alone."""
-    title, artist = (model.catalog.texts[column][row] for column in ("title", "artist"))
+    title, artist = (model.catalog.columns[column][row] for column in ("title", "artist"))
     title = title or model.catalog.tracks.ids[row]
     return f"{title} by {artist}" if artist and artist != title else title

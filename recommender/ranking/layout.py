@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import KDTree
 
 from recommender.ranking.clusters import fit_clusters, nearest_centre
 
@@ -16,6 +17,11 @@ MID = 5
 PHASES = (100, 100, 250)
 SMALL = 5000
 """Up to so many vectors, neighbours are searched exactly."""
+
+ROOM = 0.6
+"""How far apart points are pushed in the end, as a share of what a regular grid of them would leave."""
+
+PUSHES = 80
 
 PROBES = 12
 """Beyond that, among the members of so many nearest lists."""
@@ -75,7 +81,7 @@ def lay_out(vectors: Floats, seed: int = 0) -> Floats:
     """Place unit vectors in a plane so that those which are near stay near.
 
     Starts from the principal plane; then each pulls its nearest neighbours, some that are neither near nor far, and
-    pushes others away, by Adam, in three phases.
+    pushes others away, by Adam, in three phases. In the end those on top of each other get room.
 
     Parameters
     ----------
@@ -116,7 +122,38 @@ def lay_out(vectors: Floats, seed: int = 0) -> Floats:
             first = np.float32(0.9) * first + np.float32(0.1) * slope
             second = np.float32(0.999) * second + np.float32(0.001) * slope**2
             plane -= (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.999**step)) + 1e-7)
-    return np.asarray(plane, dtype=np.float32)
+    return give_room(plane)
+
+
+def give_room(plane: Floats) -> Floats:
+    """Push points apart that lie on top of each other, until each can be seen.
+
+    Parameters
+    ----------
+    plane : ndarray, shape (n, 2), float32
+
+    Returns
+    -------
+    ndarray, shape (n, 2), float32
+        Neighbours are `ROOM` times the step of a grid of n points apart, or nearly; what has room stays.
+    """
+    n = len(plane)
+    if n < 3:
+        return plane
+    places = plane.astype(np.float64)
+    angle = np.arange(n) * 2.399963  # the golden angle: points of one place leave it in different directions
+    jitter = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    for _ in range(PUSHES):
+        least = ROOM * float(np.ptp(places, axis=0).max()) / n**0.5 or 1.0
+        apart, others = KDTree(places).query(places, k=min(9, n))
+        near = apart[:, 1:, None]
+        away = places[:, None, :] - places[others[:, 1:]]
+        direction = np.where(near > 1e-6 * least, away / np.maximum(near, 1e-12), jitter[:, None, :])
+        push = (0.35 * np.maximum(least - near, 0) * direction).sum(axis=1)
+        if not np.abs(push).max() > 0.01 * least:
+            break
+        places += push / np.maximum(np.linalg.norm(push, axis=1, keepdims=True) / least, 1)
+    return places.astype(np.float32)
 
 
 def trustworthiness(vectors: Floats, plane: Floats, k: int = 10) -> float:

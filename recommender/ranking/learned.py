@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from recommender.ranking.model import Float32s, HybridModel
-from recommender.ranking.scoring import PARTS, Side, UserVectors, fame, play_weight
+from recommender.ranking.scoring import PARTS, Side, UserVectors, fame
 
 if TYPE_CHECKING:
     from lightgbm import Booster
@@ -134,7 +134,7 @@ def side_features(
         fame(model, evidence),
         np.log1p(evidence),
         np.full(len(track_rows), np.log1p(len(played))),
-        play_weight(model, None, track_rows),
+        model.play_weight[track_rows],
         embedded,
         np.log1p(others),
         factors + near - content,

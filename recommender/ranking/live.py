@@ -49,12 +49,16 @@ def with_live_plays(model: HybridModel, plays: Interactions) -> HybridModel:
         return model
     users = _with_users(model.users, plays.users)
     rows = users.rows(plays.users, unknown="raise")
-    shape = (len(users), len(model.catalog))
-    more_plays, more_heard = (_place(matrix, rows, shape) for matrix in (plays.to_csr(), plays.heard()))
-    all_heard = _joined(_grown(model.heard, shape[0]), more_heard)
-    all_plays = without_disliked(_grown(model.plays, shape[0]) + more_plays, all_heard)
     touched_tracks = np.unique(plays.track_rows)
     touched_users = np.unique(rows[plays.user_rows])
+    own = np.searchsorted(touched_users, rows)
+    shape = (len(touched_users), len(model.catalog))
+    more_plays, more_heard = (_place(matrix, own, shape) for matrix in (plays.to_csr(), plays.heard()))
+    played, heard = _grown(model.plays, len(users)), _grown(model.heard, len(users))
+    their_heard = _joined(heard[touched_users], more_heard)
+    their_plays = without_disliked(played[touched_users] + more_plays, their_heard)
+    all_heard = _spliced(heard, touched_users, their_heard)
+    all_plays = _spliced(played, touched_users, their_plays)
     columns = _confidence_in(all_plays, touched_tracks, model.factors.config.play_emphasis)
     evidence = model.evidence.copy()
     evidence[touched_tracks] = np.bincount(columns.indices, minlength=len(touched_tracks))
@@ -63,7 +67,10 @@ def with_live_plays(model: HybridModel, plays: Interactions) -> HybridModel:
     # new tracks count by their sound here, not by what live plays made of them: the same plays give the same answer
     by_sound = replace(model, posterior_factors=model.prior_means * np.float32(model.posterior.scale))
     emphasis = model.factors.config.play_emphasis
-    user_factors[touched_users] = fold_in(by_sound, play_confidence(all_plays[touched_users], emphasis))
+    before = user_factors[touched_users].astype(np.float64)
+    user_factors[touched_users] = fold_in(by_sound, play_confidence(their_plays, emphasis))
+    after = user_factors[touched_users].astype(np.float64)
+    user_gram = model.user_gram + after.T @ after - before.T @ before
     posterior_factors = model.posterior_factors
     if model.knows_plays:
         posterior_factors = posterior_factors.copy()
@@ -74,9 +81,10 @@ def with_live_plays(model: HybridModel, plays: Interactions) -> HybridModel:
             model.has_vector[touched_tracks],
             model.factors.config,
             model.posterior,
+            gram=user_gram,
         )
     factors = Factors(users, model.factors.tracks, user_factors, model.factors.track_factors, model.factors.config)
-    return replace(
+    live = replace(
         model,
         users=users,
         plays=all_plays,
@@ -84,7 +92,11 @@ def with_live_plays(model: HybridModel, plays: Interactions) -> HybridModel:
         evidence=evidence,
         factors=factors,
         posterior_factors=posterior_factors,
+        index=model.retrieval,
+        changed_rows=np.union1d(model.changed_rows, touched_tracks).astype(np.int32),
     )
+    live.__dict__["user_gram"] = user_gram
+    return live
 
 
 def with_feedback(model: HybridModel, feedback: Interactions) -> HybridModel:
@@ -114,23 +126,25 @@ def with_feedback(model: HybridModel, feedback: Interactions) -> HybridModel:
     if len(feedback) == 0:
         return model
     users = _with_users(model.users, feedback.users)
-    shape = (len(users), len(model.catalog))
-    rows, columns = users.rows(feedback.users, unknown="raise")[feedback.user_rows], feedback.track_rows
-    plays, heard = _grown(model.plays, shape[0]), _grown(model.heard, shape[0])
+    all_rows, columns = users.rows(feedback.users, unknown="raise")[feedback.user_rows], feedback.track_rows
+    touched, rows = np.unique(all_rows, return_inverse=True)
+    everyones = _grown(model.plays, len(users)), _grown(model.heard, len(users))
+    plays, heard = (matrix[touched] for matrix in everyones)
     played_before = np.asarray(plays[rows, columns]).ravel()
     most_played = np.asarray(plays.max(axis=1).todense()).ravel()[rows] if plays.nnz else np.zeros(len(rows))
     loved = np.maximum(np.maximum(played_before, most_played), 1)
     played = np.select([feedback.weights > 0, feedback.weights < 0], [loved, 0], played_before)
     knows = np.where(feedback.weights != 0, feedback.weights, played > 0)
     factors = replace(
-        model.factors, users=users, user_factors=_longer(model.factors.user_factors, shape[0] - len(model.users))
+        model.factors, users=users, user_factors=_longer(model.factors.user_factors, len(users) - len(model.users))
     )
     return replace(
         model,
         users=users,
-        plays=_with_values(plays, rows, columns, played),
-        heard=_with_values(heard, rows, columns, knows),
+        plays=_spliced(everyones[0], touched, _with_values(plays, rows, columns, played)),
+        heard=_spliced(everyones[1], touched, _with_values(heard, rows, columns, knows)),
         factors=factors,
+        index=model.retrieval,
     )
 
 
@@ -204,11 +218,15 @@ def with_new_tracks(model: HybridModel, new: Catalog, embeddings: Embeddings | N
         posterior_factors=np.vstack([model.posterior_factors, means * np.float32(model.posterior.scale)]),
         prior_means=np.vstack([model.prior_means, means]),
         sound=sound,
+        index=model.retrieval,
+        changed_rows=np.r_[model.changed_rows, np.arange(len(model.catalog), len(catalog))].astype(np.int32),
     )
 
 
 def _with_users(users: Vocabulary, more: Vocabulary) -> Vocabulary:
     """Return the users with those appended that are not yet among them."""
+    if users.known(more).all():
+        return users
     return Vocabulary("user", users.ids + tuple(identifier for identifier in more if identifier not in users))
 
 
@@ -259,9 +277,29 @@ def _grown(matrix: sparse.csr_matrix, n_rows: int) -> sparse.csr_matrix:
 
 def _confidence_in(plays: sparse.csr_matrix, track_rows: npt.NDArray[np.integer], emphasis: float) -> sparse.csr_matrix:
     """Return the weights of all plays of some tracks, (n_users, n); a user's depend on all that the user played."""
-    users = np.unique(plays[:, track_rows].nonzero()[0])
+    places = np.flatnonzero(np.isin(plays.indices, track_rows.astype(plays.indices.dtype)))
+    users = np.unique(np.searchsorted(plays.indptr, places, side="right") - 1)
     mine = play_confidence(plays[users], emphasis)[:, track_rows].tocoo()
     return sparse.csr_matrix((mine.data, (users[mine.row], mine.col)), shape=(plays.shape[0], len(track_rows)))
+
+
+def _spliced(
+    matrix: sparse.csr_matrix, rows: npt.NDArray[np.integer], replaced: sparse.csr_matrix
+) -> sparse.csr_matrix:
+    """Return the matrix with some rows, ascending, in place of its own: nothing is done but copying."""
+    counts = np.diff(matrix.indptr)
+    counts[rows] = np.diff(replaced.indptr)
+    indptr = np.r_[0, np.cumsum(counts)].astype(matrix.indptr.dtype)
+    data, indices = [], []
+    at = 0
+    for place, row in enumerate(rows):
+        mine = slice(replaced.indptr[place], replaced.indptr[place + 1])
+        data += [matrix.data[at : matrix.indptr[row]], replaced.data[mine]]
+        indices += [matrix.indices[at : matrix.indptr[row]], replaced.indices[mine]]
+        at = matrix.indptr[row + 1]
+    values = np.concatenate([*data, matrix.data[at:]])
+    columns = np.concatenate([*indices, matrix.indices[at:]]).astype(matrix.indices.dtype)
+    return sparse.csr_matrix((values, columns, indptr), shape=matrix.shape)
 
 
 def _wider(matrix: sparse.csr_matrix, count: int) -> sparse.csr_matrix:

@@ -21,6 +21,7 @@ from recommender.ranking.sound import Sound
 
 if TYPE_CHECKING:
     from recommender.ranking.learned import Learned
+    from recommender.ranking.retrieval import CodedTracks
 
 Float32s = npt.NDArray[np.float32]
 
@@ -175,8 +176,10 @@ class HybridModel:
         What was tried, chosen and measured; JSON.
     learned : Learned or None
         Re-orders what the blend has drawn, where that was measured to be better.
-    changed_rows : ndarray, shape (c,), int32
-        Tracks whose vectors or evidence are other than in the bundle: live plays and uploads since it was loaded.
+    index : CodedTracks or None
+        Of the tracks as they were when it was built; None builds one where there are many.
+    changed_rows : ndarray, shape (k,), int32
+        Tracks that changed or came since then.
     """
 
     catalog: Catalog
@@ -196,6 +199,7 @@ class HybridModel:
     config: RankerConfig
     validation: dict[str, Any]
     learned: Learned | None = None
+    index: CodedTracks | None = None
     changed_rows: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, dtype=np.int32))
 
     def __post_init__(self) -> None:
@@ -211,7 +215,7 @@ class HybridModel:
         if lengths != {n_tracks} or (self.sound is not None and len(self.sound.vectors) != n_tracks):
             raise ModelError(f"per-track arrays of {sorted(lengths)} rows do not fit a catalog of {n_tracks} tracks")
 
-    @property
+    @cached_property
     def has_vector(self) -> npt.NDArray[np.bool_]:
         """Tell of each track whether its sound is known, shape (n_tracks,)."""
         return self.sound.has_vector if self.sound is not None else np.zeros(len(self.catalog), dtype=bool)
@@ -232,16 +236,39 @@ class HybridModel:
         return self.sound.vectors if self.sound is not None else np.zeros((len(self.catalog), 0), dtype=np.float32)
 
     @cached_property
+    def user_gram(self) -> npt.NDArray[np.float64]:
+        """``sum_u x_u x_u'`` of the users' factors, shape (d, d), float64."""
+        gram = np.zeros((self.factors.dim, self.factors.dim))
+        for start in range(0, len(self.users), 4096):
+            block = self.factors.user_factors[start : start + 4096].astype(np.float64)
+            gram += block.T @ block
+        return gram
+
+    @cached_property
+    def play_weight(self) -> Float32s:
+        """W of `Blend` for each track, see `recommender.ranking.scoring.play_weight`."""
+        from recommender.ranking.scoring import play_weight
+
+        return play_weight(self)
+
+    @cached_property
+    def retrieval(self) -> CodedTracks | None:
+        """What many tracks are narrowed down with, None where they are few; see `recommender.ranking.retrieval`."""
+        from recommender.ranking.retrieval import code_tracks, is_large
+
+        return code_tracks(self) if self.index is None and is_large(self) else self.index
+
+    @cached_property
     def track_index(self) -> Float32s:
         """The tracks' side of the score, see `recommender.ranking.scoring.track_vectors`."""
         from recommender.ranking.scoring import track_vectors
 
         return track_vectors(self)
 
-    @cached_property
+    @property
     def artist_codes(self) -> npt.NDArray[np.int32]:
         """One code an artist, shape (n_tracks,)."""
-        return self.catalog.artist_codes()
+        return self.catalog.artists
 
 
 def known_artists(catalog: Catalog) -> npt.NDArray[np.int32]:

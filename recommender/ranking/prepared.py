@@ -18,15 +18,7 @@ from recommender.ranking.listener import Listener
 from recommender.ranking.model import HybridModel, Standards
 from recommender.ranking.ranker import recommend_one
 from recommender.ranking.recommendation import RecommendOptions
-from recommender.ranking.retrieval import (
-    LEAST_TRACKS,
-    CodedTracks,
-    code_tracks,
-    estimates,
-    index_of,
-    keep_index,
-    sound_scan_of,
-)
+from recommender.ranking.retrieval import estimates, is_large, keep_sound, sound_scan_of
 from recommender.ranking.scan import Coded
 
 KIND = "prepared"
@@ -38,14 +30,14 @@ _prepared: WeakSet[Standards] = WeakSet()
 def prepare(model: HybridModel) -> None:
     """Find out what all answers of a model, and of what live plays make of it, have in common."""
     catalog = model.catalog
-    _ = (catalog.texts, catalog.release_ranks, model.artist_codes, catalog.durations_s)
-    if len(catalog) >= LEAST_TRACKS:
-        index_of(model)
+    _ = (catalog.columns, catalog.release_ranks, model.artist_codes)
+    if model.retrieval is not None:
+        _ = model.retrieval.scan
         sound_scan_of(model)
     kinds_of(model, alike_vectors)
     base_uncertainty(model)
     if model.sound is not None:
-        _ = model.sound.clips_from
+        model.sound.clips_of(0)
     if model.learned is not None:
         _ = model.learned.booster
     _prepared.add(model.standards)
@@ -53,18 +45,15 @@ def prepare(model: HybridModel) -> None:
 
 def save_prepared(path: Path, model: HybridModel, version: str) -> None:
     """Write what takes long to find out, for a model as it was trained; `load_prepared` reads it."""
-    tracks, uncertainty = code_tracks(model), base_uncertainty(model)
+    uncertainty = base_uncertainty(model)
     arrays: dict[str, Array] = {
         "kinds": kinds_of(model, alike_vectors),
-        "basis": tracks.basis,
-        "dual": tracks.dual,
         "uncertainty.basis": uncertainty.basis,
         "uncertainty.spectrum": uncertainty.spectrum,
     }
-    coded = {"tracks": tracks.coded}
     if model.sound is not None:
-        coded["sound"] = Coded.of(model.sound.vectors)
-    arrays |= {f"{name}.{part}": getattr(one, part) for name, one in coded.items() for part in _CODED}
+        coded = Coded.of(model.sound.vectors)
+        arrays |= {f"sound.{part}": getattr(coded, part) for part in _CODED}
     arrays |= {f"young.{part}": getattr(uncertainty.by_track, part) for part in _CSR}
     save_arrays(path, KIND, version, arrays, {"noise": uncertainty.noise, "n_users": uncertainty.n_users})
 
@@ -79,13 +68,8 @@ def load_prepared(path: Path, version: str, model: HybridModel) -> None:
     VersionError
         If it belongs to another version.
     """
-    arrays, settings = load_arrays(path, KIND, version)
+    arrays, settings = load_arrays(path, KIND, version, mapped=True)
     try:
-        coded = {
-            name: Coded(*(arrays[f"{name}.{part}"] for part in _CODED))
-            for name in ("tracks", "sound")
-            if f"{name}.codes" in arrays
-        }
         shape = (len(model.catalog), len(model.users))
         young = sparse.csr_matrix(tuple(arrays[f"young.{part}"] for part in _CSR), shape)
         basis = arrays["uncertainty.basis"]
@@ -100,7 +84,8 @@ def load_prepared(path: Path, version: str, model: HybridModel) -> None:
             model.factors.config,
             model.posterior,
         )
-        keep_index(model, CodedTracks(arrays["basis"], arrays["dual"], coded["tracks"]), coded.get("sound"))
+        if model.sound is not None:
+            keep_sound(model, Coded(*(arrays[f"sound.{part}"] for part in _CODED)))
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{path} is of another version or damaged ({error}); train again") from error
     keep_kinds(model, arrays["kinds"])
@@ -120,7 +105,7 @@ def recommend_and_explore(
 ) -> ExploredList:
     """Recommend to one listener, and let some places try what may be better than is known, where that is wanted."""
     model = listener.model
-    short = len(model.catalog) >= LEAST_TRACKS and (listener.known_plays > 0 or exploring is not None)
+    short = is_large(model) and (listener.known_plays > 0 or exploring is not None)
     estimated = estimates(listener) if short else None
     ranked = recommend_one(listener, options, estimated)
     if exploring is None or rng is None or exploring.share == 0:

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from recommender.data.progress import Progress, silent
 from recommender.errors import DataError
+from recommender.models.als import one_blas_thread
 from recommender.ranking.artifact import load_hybrid, save_hybrid
 from recommender.ranking.calibration import Mix, kind_of_tracks, kinds_of, mix_of, nearest_kind
 from recommender.ranking.candidates import best_rows
@@ -27,7 +28,7 @@ from recommender.ranking.listener import Listener, listener_of, listener_of_user
 from recommender.ranking.live import with_feedback, with_live_plays, with_new_tracks
 from recommender.ranking.model import Blend, Float32s, HybridModel, RankerConfig
 from recommender.ranking.recommendation import RankedList, Recommendation, RecommendOptions, Source
-from recommender.ranking.retrieval import Shortlist, default_shortlist, shortlist
+from recommender.ranking.retrieval import Shortlist, default_shortlist, is_large, shortlist
 from recommender.ranking.scan import Products
 from recommender.ranking.scoring import (
     Side,
@@ -66,6 +67,7 @@ __all__ = [
     "reasons_for",
     "recommend",
     "recommend_one",
+    "recommend_whole",
     "save_hybrid",
     "score_users",
     "served_scores",
@@ -81,6 +83,9 @@ BLOCK_BYTES = 64 * 2**20
 
 BLOCK_USERS = 1024
 """Most users in a block: each brings the neighbours of all that was played along."""
+
+REPORTED = 256
+"""Users between two reports of progress."""
 
 POOL = 5
 """A list is chosen from so many times its length; from more only where the artist cap leaves too few."""
@@ -123,6 +128,28 @@ def recommend(
     """
     options = options or RecommendOptions()
     check_block(model, plays, heard)
+    if not is_large(model):
+        return recommend_whole(model, plays, heard, options, progress)
+    report, lists = progress or silent, []
+    plays, heard = sparse.csr_matrix(plays), sparse.csr_matrix(heard)
+    with one_blas_thread():
+        for user in range(plays.shape[0]):
+            lists.append(recommend_one(listener_of(model, plays[user], heard[user], options.discovery), options))
+            if len(lists) % REPORTED == 0:
+                report(len(lists), plays.shape[0])
+    report(len(lists), plays.shape[0])
+    return lists
+
+
+def recommend_whole(
+    model: HybridModel,
+    plays: sparse.csr_matrix,
+    heard: sparse.csr_matrix,
+    options: RecommendOptions | None = None,
+    progress: Progress | None = None,
+) -> list[RankedList]:
+    """Do what `recommend` does by scoring all tracks for blocks of users; its twin where there are many tracks."""
+    options = options or RecommendOptions()
     candidates = _candidates(model, options.candidate_rows)
     everything = len(candidates) == len(model.catalog)
     size = min(BLOCK_USERS, max(1, BLOCK_BYTES // (4 * max(1, len(candidates)))))

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, replace
+from functools import cached_property
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -26,7 +27,7 @@ from recommender.ranking.listener import Listener, listener_of
 from recommender.ranking.model import Float32s, HybridModel, Standards
 from recommender.ranking.recommendation import RecommendOptions
 from recommender.ranking.scan import LEFT_OUT, Coded, Products, Scan
-from recommender.ranking.scoring import dialled_fame, fame, play_weight, side_parts
+from recommender.ranking.scoring import dialled_fame, fame, side_parts
 
 Rows = npt.NDArray[np.int32]
 
@@ -57,29 +58,10 @@ class CodedTracks:
     dual: Float32s
     coded: Coded
 
-
-@dataclass(frozen=True, eq=False)
-class Index:
-    """The small copy, ready to be scanned.
-
-    Parameters
-    ----------
-    basis, dual : ndarray, shape (width, r), float32
-        As in `CodedTracks`.
-    scan : Scan
-    changed_rows : ndarray, shape (c,), int32
-        What live plays had changed when the copy was made.
-    """
-
-    basis: Float32s
-    dual: Float32s
-    scan: Scan
-    changed_rows: Rows
-
-    @classmethod
-    def of(cls, tracks: CodedTracks, changed_rows: Rows) -> Index:
-        """Take a copy in."""
-        return cls(tracks.basis, tracks.dual, Scan.of(tracks.coded), changed_rows)
+    @cached_property
+    def scan(self) -> Scan:
+        """The copy, ready to be scanned."""
+        return Scan.of(self.coded)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,20 +110,15 @@ class Shortlist:
         return self.floor == -np.inf
 
 
-_indexes: WeakKeyDictionary[Standards, Index] = WeakKeyDictionary()
 _sounds: WeakKeyDictionary[Standards, Scan] = WeakKeyDictionary()
 _present: WeakKeyDictionary[HybridModel, Present] = WeakKeyDictionary()
 _orders: WeakKeyDictionary[HybridModel, tuple[Rows, Rows]] = WeakKeyDictionary()
 _building = threading.Lock()
 
 
-def index_of(model: HybridModel) -> Index:
-    """Return the index of a model and of all that live plays made of it; the first call builds it."""
-    with _building:
-        found = _indexes.get(model.standards)
-        if found is None:
-            found = _indexes[model.standards] = Index.of(code_tracks(model), model.changed_rows)
-        return found
+def is_large(model: HybridModel) -> bool:
+    """Tell whether a model has so many tracks that they are narrowed down first."""
+    return len(model.catalog) >= LEAST_TRACKS
 
 
 def code_tracks(model: HybridModel, rank: int | None = None) -> CodedTracks:
@@ -211,7 +188,7 @@ def shortlist(
     """
     model, side = listener.model, listener.side
     n_tracks = len(model.catalog)
-    if n_tracks < max(LEAST_TRACKS, depth):
+    if not is_large(model) or n_tracks < depth:
         rows = _allowed_rows(listener, options)
         starts = range(0, max(1, len(rows)), _BLOCK)
         parts = np.concatenate([side_parts(model, side, rows[start : start + _BLOCK]) for start in starts])
@@ -238,7 +215,7 @@ def estimated_best(
 
     The rows of `without` are left out. A small catalog is scored exactly, and returned whole.
     """
-    if len(listener.model.catalog) < LEAST_TRACKS:
+    if not is_large(listener.model):
         rows = np.setdiff1d(_allowed_rows(listener, options), without)
         scores = side_parts(listener.model, listener.side, rows).sum(axis=1)
         return scores + options.popularity * dialled_fame(listener.model, listener.model.evidence[rows]), rows, -np.inf
@@ -277,18 +254,17 @@ def default_orders(model: HybridModel) -> tuple[Rows, Rows]:
     return found
 
 
-def keep_index(model: HybridModel, tracks: CodedTracks, sound: Coded | None) -> None:
-    """Use copies that were made before, of this very model."""
+def keep_sound(model: HybridModel, coded: Coded) -> None:
+    """Use a copy of the sound vectors that was made before, of this very model."""
     with _building:
-        _indexes[model.standards] = Index.of(tracks, np.empty(0, dtype=np.int32))
-        if sound is not None:
-            _sounds[model.standards] = Scan.of(sound)
+        _sounds[model.standards] = Scan.of(coded)
 
 
 def estimates(listener: Listener) -> Products:
     """Estimate the scores of all tracks for a listener."""
     model, side = listener.model, listener.side
-    index, now = index_of(model), present_of(model)
+    index, now = model.retrieval, present_of(model)
+    assert index is not None
     d = model.posterior_factors.shape[1]
     vector = side.vector
     query = np.concatenate([_content_side(vector, d) @ index.dual, [vector[d] - vector[-2], vector[-1]]])
@@ -299,14 +275,14 @@ def estimates(listener: Listener) -> Products:
     if len(now.rows):
         found.steps[now.rows] = found.in_steps(now.vectors @ query + vector[-2])
     if len(side.near_rows):
-        added = side.near * play_weight(model, None, side.near_rows)
+        added = side.near * model.play_weight[side.near_rows]
         found.steps[side.near_rows] += np.rint(added / np.float32(found.unit)).astype(np.int32)
     return found
 
 
 def sound_scan_of(model: HybridModel) -> Scan | None:
     """Return a scan of the sound vectors that a model had when this was first asked; None if its catalog is small."""
-    if model.sound is None or len(model.catalog) < LEAST_TRACKS:
+    if model.sound is None or not is_large(model):
         return None
     with _building:
         found = _sounds.get(model.standards)
@@ -319,9 +295,10 @@ def present_of(model: HybridModel) -> Present:
     """Return what has changed in a model since its index was made; computed once for each state of the model."""
     found = _present.get(model)
     if found is None:
-        index = index_of(model)
+        index = model.retrieval
+        assert index is not None
         new = np.arange(len(index.scan), len(model.catalog), dtype=np.int32)
-        rows = np.union1d(np.union1d(model.changed_rows, index.changed_rows), new).astype(np.int32)
+        rows = np.union1d(model.changed_rows, new).astype(np.int32)
         found = _present[model] = Present(rows, _vectors_of(model, rows, index.basis))
     return found
 
@@ -352,14 +329,14 @@ def _allowed(listener: Listener, estimated: Products | None, options: RecommendO
 
 def _content_of(model: HybridModel, rows: npt.NDArray[np.integer]) -> Float32s:
     """Return the part of `track_vectors` that is projected, shape (k, d + d + dim)."""
-    weight = play_weight(model, None, rows)[:, None]
+    weight = model.play_weight[rows][:, None]
     sides = (model.prior_means[rows], model.sound_vectors[rows])
     return np.hstack([weight * model.posterior_factors[rows], *((1 - weight) * each for each in sides)])
 
 
 def _vectors_of(model: HybridModel, rows: npt.NDArray[np.integer], basis: Float32s) -> Float32s:
     """Return tracks in the dimensions of an index, their weight of plays and their popularity, shape (k, r + 2)."""
-    singles = (play_weight(model, None, rows), fame(model, model.evidence[rows]))
+    singles = (model.play_weight[rows], fame(model, model.evidence[rows]))
     return np.column_stack([_content_of(model, rows) @ basis, *singles]).astype(np.float32)
 
 

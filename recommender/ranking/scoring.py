@@ -124,17 +124,15 @@ def measure_standards(
     )
 
 
-def play_weight(
-    model: HybridModel, blend: Blend | None = None, track_rows: npt.NDArray[np.integer] | slice = EVERY
-) -> Float32s:
-    """Return w of `Blend` for some tracks or all, shape (k,): what a track's plays weigh against its sound."""
-    has_vector, evidence = model.has_vector[track_rows], model.evidence[track_rows]
+def play_weight(model: HybridModel, blend: Blend | None = None) -> Float32s:
+    """Return w of `Blend`, shape (n_tracks,): what a track's plays weigh against its sound."""
     if not model.knows_plays:
-        return np.where(has_vector, 0, 1).astype(np.float32)
+        return np.where(model.has_vector, 0, 1).astype(np.float32)
     blend = blend or model.blend
     if blend.plain_posterior:
-        return np.ones(len(evidence), dtype=np.float32)
-    return np.where(has_vector, evidence / (evidence + blend.track_half), 1).astype(np.float32)
+        return np.ones(len(model.evidence), dtype=np.float32)
+    weight = model.evidence / (model.evidence + blend.track_half)
+    return np.where(model.has_vector, weight, 1).astype(np.float32)
 
 
 def fame(model: HybridModel, evidence: Float32s) -> Float32s:
@@ -156,7 +154,7 @@ def track_vectors(model: HybridModel, track_rows: npt.NDArray[np.integer] | slic
     ndarray, shape (k, d + 1 + d + dim + 1 + 1), float32
         CF part (posterior factors, 1) times w; content part (predicted factors, sound, 1) times 1 - w; popularity.
     """
-    weight = play_weight(model, None, track_rows)[:, None]
+    weight = model.play_weight[track_rows, None]
     popularity = fame(model, model.evidence[track_rows])
     return np.hstack(
         [
@@ -213,7 +211,7 @@ def user_vectors(
             (1 - v + v * blend.popularity_gain)[:, None],
         ]
     )
-    neighbours = sparse.csr_matrix(sparse.diags(v * near_share) @ near, dtype=np.float32)
+    neighbours = _scaled(near, v * near_share)
     return UserVectors(vectors.astype(np.float32), neighbours, v.astype(np.float32))
 
 
@@ -267,12 +265,15 @@ def score_block(model: HybridModel, users: UserVectors, track_rows: npt.NDArray[
     -------
     ndarray, shape (b, k or n_tracks), float32
     """
-    index, near, weight = model.track_index, users.neighbours, model.track_index[:, model.factors.dim]
     if track_rows is not None:
-        index, near, weight = index[track_rows], near[:, track_rows], weight[track_rows]
-    scores: Float32s = users.vectors @ index.T
+        some: Float32s = users.vectors @ track_vectors(model, track_rows).T
+        for user, row_scores in enumerate(some):
+            row_scores += users.side(user).near_of(track_rows) * model.play_weight[track_rows]
+        return some
+    near = users.neighbours
+    scores: Float32s = users.vectors @ model.track_index.T
     rows = np.repeat(np.arange(near.shape[0]), np.diff(near.indptr))
-    scores[rows, near.indices] += near.data * weight[near.indices]
+    scores[rows, near.indices] += near.data * model.play_weight[near.indices]
     return scores
 
 
@@ -297,7 +298,7 @@ def side_parts(model: HybridModel, side: Side, track_rows: npt.NDArray[np.intege
         that means beside the user's other neighbours being counted with the factors.
     """
     d, vector = model.posterior_factors.shape[1], side.vector
-    weight = play_weight(model, None, track_rows)
+    weight = model.play_weight[track_rows]
     parts = np.empty((len(track_rows), len(PARTS)), dtype=np.float32)
     parts[:, 0] = weight * (model.posterior_factors[track_rows] @ vector[:d] + vector[d])
     parts[:, 1] = weight * side.near_of(track_rows)
@@ -345,11 +346,21 @@ def _standardise(
 def _standardise_sparse(scores: sparse.csr_matrix, n_tracks: int) -> tuple[sparse.csr_matrix, npt.NDArray[np.float64]]:
     """Scale sparse scores to standard deviation 1 over `n_tracks` tracks; also return their means."""
     n = max(1, n_tracks)
-    means = np.asarray(scores.sum(axis=1), dtype=np.float64).ravel() / n
-    squares = np.asarray(scores.multiply(scores).sum(axis=1), dtype=np.float64).ravel() / n
+    means, squares = (_row_sums(scores, values) / n for values in (scores.data, scores.data.astype(np.float64) ** 2))
     spread = np.sqrt(np.maximum(squares - means**2, 0))
     factor = np.divide(1, spread, where=spread > 1e-12, out=np.zeros_like(spread))
-    return sparse.csr_matrix(sparse.diags(factor) @ scores), means * factor
+    return _scaled(scores, factor), means * factor
+
+
+def _row_sums(matrix: sparse.csr_matrix, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    upto = np.r_[0.0, np.cumsum(values, dtype=np.float64)]
+    return np.asarray(upto[matrix.indptr[1:]] - upto[matrix.indptr[:-1]])
+
+
+def _scaled(matrix: sparse.csr_matrix, factors: npt.NDArray[np.floating]) -> sparse.csr_matrix:
+    """Return the matrix with each row multiplied by a number."""
+    values = matrix.data * np.repeat(factors, np.diff(matrix.indptr))
+    return sparse.csr_matrix((values.astype(np.float32), matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
 def sources_of(parts: npt.NDArray[np.float32]) -> tuple[Source, ...]:

@@ -49,11 +49,13 @@ class Sound:
     spread: Float32s
     version: str
 
+    def clips_of(self, row: int) -> slice:
+        """Return where the clips of a track lie."""
+        return slice(int(self._clip_ends[row]), int(self._clip_ends[row + 1]))
+
     @cached_property
-    def clips_from(self) -> npt.NDArray[np.int64]:
-        """Where each track's clips begin, and the last one's end, shape (n_tracks + 1,)."""
-        counts = np.bincount(self.clip_tracks, minlength=len(self.vectors))
-        return np.concatenate([[0], np.cumsum(counts)])
+    def _clip_ends(self) -> npt.NDArray[np.intp]:
+        return np.searchsorted(self.clip_tracks, np.arange(len(self.vectors) + 1, dtype=self.clip_tracks.dtype))
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +169,7 @@ def query_of_row(space: Sound, row: int) -> SoundQuery:
     """
     if not space.has_vector[row]:
         raise ModelError(f"track row {row} has no embedding; analyse its file first")
-    clips = slice(*space.clips_from[row : row + 2])
+    clips = space.clips_of(row)
     return SoundQuery(space.vectors[row], space.clip_vectors[clips], space.clip_starts_s[clips])
 
 
@@ -234,12 +236,12 @@ def _nearest(
 
 def matching_seconds(space: Sound, query: SoundQuery, row: int) -> tuple[float | None, float | None]:
     """Return where the clips start that are most alike: in the query, and in a track. None where there are no clips."""
-    first, last = space.clips_from[row : row + 2]
-    if first == last or len(query.clip_vectors) == 0:
+    clips = space.clips_of(row)
+    if clips.start == clips.stop or len(query.clip_vectors) == 0:
         return None, None
-    pairs = query.clip_vectors @ space.clip_vectors[first:last].T
+    pairs = query.clip_vectors @ space.clip_vectors[clips].T
     mine, theirs = divmod(int(pairs.argmax()), pairs.shape[1])
-    return float(query.clip_starts_s[mine]), float(space.clip_starts_s[first + theirs])
+    return float(query.clip_starts_s[mine]), float(space.clip_starts_s[clips.start + theirs])
 
 
 def clock(seconds: float) -> str:

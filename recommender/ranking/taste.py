@@ -43,9 +43,9 @@ def tastes_of(model: HybridModel, plays: sparse.csr_matrix) -> Taste:
     """Find users' tastes from their plays (b, n_tracks), what they play most first: see `als.play_confidence`."""
     presence = binary(plays)
     confidence = play_confidence(plays, model.factors.config.play_emphasis)
-    informative = (model.has_vector | (model.evidence > 0)).astype(np.float32)
-    known_plays = np.rint(presence @ informative).astype(np.int64)
-    with_sound = np.maximum(presence @ model.has_vector.astype(np.float32), 1)
+    played = presence.indices
+    with_sound = np.maximum(_sums(presence, model.has_vector[played]), 1)
+    known_plays = _sums(presence, model.has_vector[played] | (model.evidence[played] > 0))
     sound = (presence @ model.sound_vectors) / with_sound[:, None]
     neighbours = sparse.csr_matrix(confidence @ model.neighbours, dtype=np.float32)
     return Taste(
@@ -115,6 +115,12 @@ def taste_system(
     matrix += (played.T * quadratic_weight(weights.astype(np.float64), config)) @ played
     matrix.flat[:: len(matrix) + 1] += ridge
     return matrix, played * weights[:, None]
+
+
+def _sums(matrix: sparse.csr_matrix, values: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Count the true ones among values that belong to the entries of a matrix, by row."""
+    upto = np.r_[0, np.cumsum(values)]
+    return np.asarray(upto[matrix.indptr[1:]] - upto[matrix.indptr[:-1]], dtype=np.int64)
 
 
 def binary(plays: sparse.csr_matrix) -> sparse.csr_matrix:

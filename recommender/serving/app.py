@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import gc
 import logging
+import multiprocessing
 import os
+import signal
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from fastapi import Depends, FastAPI
@@ -18,7 +21,6 @@ from fastapi.staticfiles import StaticFiles
 
 from recommender.errors import ConfigError
 from recommender.models.als import keep_one_blas_thread
-from recommender.ranking.prepared import prepare
 from recommender.serving.bundle import current_bundle, load_bundle
 from recommender.serving.context import Context
 from recommender.serving.hearing import Hearing
@@ -26,7 +28,9 @@ from recommender.serving.http import Gate
 from recommender.serving.keys import Keyring
 from recommender.serving.limits import RateLimits
 from recommender.serving.live import Live
+from recommender.serving.observing import Observer
 from recommender.serving.problems import install_problem_handlers
+from recommender.serving.reloading import Reloader
 from recommender.serving.routes import (
     atlas,
     audience,
@@ -45,6 +49,7 @@ from recommender.serving.security import Guard, HideKeys, authorize, describe_se
 from recommender.serving.settings import SETTINGS_VARIABLE, Settings
 from recommender.serving.store import Store
 from recommender.serving.upload_worker import UploadWorker
+from recommender.serving.views import rehearse
 
 STATIC = Path(__file__).parent / "static"
 SWITCH_S = 0.0005
@@ -67,21 +72,27 @@ def create_app(settings: Settings) -> FastAPI:
     store = Store.open(settings.store_url)
     hearing = Hearing(bundle, settings.max_upload_s)
     live = Live(bundle, store, hearing, settings.uploads_dir, settings.refresh_s)
-    prepare(live.peek().model)
-    uploads = UploadWorker(store, settings.uploads_dir, lambda: hearing, live)
+    uploads = UploadWorker(store, settings.uploads_dir, lambda: live.hearing, live)
+    reloader = Reloader(
+        settings.bundles_dir, live, lambda bundle: Hearing(bundle, settings.max_upload_s), max(settings.refresh_s, 0.2)
+    )
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         warming = hearing.warm() if settings.warm_hearing and hearing.possible else None
         uploads.start()
+        Thread(target=rehearse, args=(live.peek(),), name="rehearse", daemon=True).start()
+        following = reloader.start()
         yield
+        reloader.stop()
         uploads.stop()
-        hearing.close()
+        following.join()
+        live.hearing.close()
         uploads.join()
         if warming is not None:
             warming.join()
         app.state.context.maps.close()
-        app.state.context.served_queue.close()
+        app.state.context.served_log.close()
         store.close()
 
     app = FastAPI(
@@ -93,8 +104,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         dependencies=[Depends(authorize)],
     )
-    app.state.context = Context(settings, store, hearing, live, uploads.wake)
-    app.state.bundle_version = bundle.manifest.version
+    app.state.context = Context(settings, store, live, reloader, uploads.wake)
     install_problem_handlers(app)
     limits = RateLimits.of(settings.requests_per_minute, settings.uploads_per_minute, settings.refused_keys_per_minute)
     app.add_middleware(Guard, keyring=Keyring(store), require_keys=settings.require_keys, limits=limits)
@@ -104,6 +114,7 @@ def create_app(settings: Settings) -> FastAPI:
         limit_of=lambda method, path: _body_limit(settings, method, path),
         bundle=lambda: live.peek().manifest.version,
     )
+    app.add_middleware(Observer, as_json=settings.json_logs)
     catalog_routes = (recommendations, audience, tracks, upload_routes, model, atlas, playlists)
     for routes in (users, feedback, *catalog_routes, listens, session):
         app.include_router(routes.router)
@@ -120,12 +131,29 @@ def app_from_environment() -> FastAPI:
     text = os.environ.get(SETTINGS_VARIABLE)
     if text is None:
         raise ConfigError(f"{SETTINGS_VARIABLE} is not set; start the server with: firstlisten serve WORKSPACE")
+    _end_with_parent()
+    ours = logging.getLogger("recommender")
+    if not ours.handlers:
+        lines = logging.StreamHandler()
+        lines.setFormatter(logging.Formatter("%(message)s"))
+        ours.addHandler(lines)
+        ours.setLevel(logging.INFO)
     keep_one_blas_thread()
-    app = create_app(Settings.from_json(text))
     sys.setswitchinterval(SWITCH_S)
-    gc.collect()
-    gc.freeze()  # what lives as long as the server is not looked at again
-    return app
+    return create_app(Settings.from_json(text))
+
+
+def _end_with_parent() -> None:
+    """Let a worker whose parent was killed end, so that the next server finds the port free."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()
 
 
 def _body_limit(settings: Settings, method: str, path: str) -> int:

@@ -23,7 +23,7 @@ from recommender.errors import ArtifactError, VersionError
 from recommender.models.ears import Ears, clip_config_of, load_ears, read_ears
 from recommender.ranking.prepared import load_prepared, save_prepared
 from recommender.ranking.ranker import HybridModel, load_hybrid, save_hybrid
-from recommender.ranking.retrieval import LEAST_TRACKS
+from recommender.ranking.retrieval import is_large
 
 if TYPE_CHECKING:
     from recommender.audio.clips import ClipConfig
@@ -160,7 +160,7 @@ def write_bundle(
     part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
     try:
         save_hybrid(part / HYBRID_FILE, model, version)
-        if len(model.catalog) >= LEAST_TRACKS:
+        if is_large(model):
             save_prepared(part / PREPARED_FILE, model, version)
         if signatures is not None:
             save_signatures(part / SIGNATURES_FILE, signatures, version)
@@ -237,7 +237,7 @@ def load_bundle(folder: Path) -> Bundle:
         versions[artifact.file] = artifact.version
     if HYBRID_FILE not in versions:
         raise ArtifactError(f"{folder / 'manifest.json'} lists no {HYBRID_FILE}; train again")
-    model = load_hybrid(folder / HYBRID_FILE, manifest.version)
+    model = load_hybrid(folder / HYBRID_FILE, manifest.version, mapped=True)
     if PREPARED_FILE in versions:
         load_prepared(folder / PREPARED_FILE, manifest.version, model)
     cnn_version = versions.get(CNN_FILE)

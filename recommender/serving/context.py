@@ -11,12 +11,13 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 
+from recommender.serving.answers import Answers
 from recommender.serving.crowds import Crowds
 from recommender.serving.hearing import Hearing
 from recommender.serving.live import Live, Snapshot
 from recommender.serving.mapping import Maps
+from recommender.serving.reloading import Reloader
 from recommender.serving.served import ServedLog
-from recommender.serving.served_queue import ServedQueue
 from recommender.serving.settings import Settings
 from recommender.serving.store import Store
 
@@ -27,9 +28,14 @@ class Context:
 
     settings: Settings
     store: Store
-    hearing: Hearing
     live: Live
+    reloader: Reloader
     wake_uploads: Callable[[], None] = lambda: None
+
+    @property
+    def hearing(self) -> Hearing:
+        """The ears of the bundle that answers."""
+        return self.live.hearing
 
     @cached_property
     def served_log(self) -> ServedLog:
@@ -37,9 +43,9 @@ class Context:
         return ServedLog(self.store, self.settings.served_days)
 
     @cached_property
-    def served_queue(self) -> ServedQueue:
-        """What is on its way there."""
-        return ServedQueue(self.served_log)
+    def answers(self) -> Answers:
+        """Recommendations that can be answered again."""
+        return Answers(self.settings.answers_bytes, self.settings.answers_s)
 
     @cached_property
     def maps(self) -> Maps:
@@ -63,8 +69,10 @@ async def _context(request: Request) -> Context:
 
 
 async def _snapshot(request: Request) -> Snapshot:
-    live: Live = request.app.state.context.live
-    return live.peek() if live.is_fresh else await run_in_threadpool(live.snapshot)
+    live = (await _context(request)).live
+    now = live.peek() if live.is_fresh else await run_in_threadpool(live.snapshot)
+    request.state.bundle = now.manifest.version
+    return now
 
 
 ServerContext = Annotated[Context, Depends(_context)]

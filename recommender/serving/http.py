@@ -37,7 +37,7 @@ class Gate:
             return
         headers = Headers(scope=scope)
         limit = self._limit_of(scope["method"], scope["path"])
-        outgoing = _Outgoing(send, scope["path"], self._bundle())
+        outgoing = _Outgoing(send, scope, self._bundle())
         if scope["method"] not in ("GET", "HEAD", "OPTIONS") and headers.get("sec-fetch-site") == "cross-site":
             await _answer(outgoing, 403, "cross-site", "another web site sent this request; only this page may")
             return
@@ -62,8 +62,8 @@ class Gate:
 class _Outgoing:
     """Adds headers to an answer, and turns a plain-text error into a problem document."""
 
-    def __init__(self, send: Send, path: str, bundle: str) -> None:
-        self._send, self._path, self._bundle = send, path, bundle
+    def __init__(self, send: Send, scope: Scope, bundle: str) -> None:
+        self._send, self._scope, self._path, self._bundle = send, scope, scope["path"], bundle
         self._replaced = False
 
     async def __call__(self, message: Message) -> None:
@@ -71,7 +71,7 @@ class _Outgoing:
             headers = MutableHeaders(scope=message)
             for name, value in SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
-            headers.setdefault(BUNDLE_HEADER, self._bundle)
+            headers.setdefault(BUNDLE_HEADER, self._scope.get("state", {}).get("bundle", self._bundle))
             headers.setdefault("Cache-Control", "no-store" if self._path.startswith("/v1/") else "no-cache")
             status: int = message["status"]
             if status >= 400 and not headers.get("content-type", "").startswith(PROBLEM_TYPE):

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +22,7 @@ from recommender.data.embeddings import Embeddings
 from recommender.data.interactions import Interactions
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import AudioError, ModelError, StoreError
-from recommender.models.uncertainty import Uncertainty
-from recommender.ranking.exploration import uncertainty_of
+from recommender.ranking.prepared import prepare
 from recommender.ranking.ranker import HybridModel, with_feedback, with_live_plays, with_new_tracks
 from recommender.serving.bundle import Bundle, Manifest
 from recommender.serving.hearing import Hearing
@@ -72,27 +70,21 @@ class Snapshot:
     last_upload: int = 0
     last_feedback: int = 0
 
-    @cached_property
-    def uncertainty(self) -> Uncertainty:
-        """How far the scores of `model` may still move."""
-        return uncertainty_of(self.model)
-
 
 class Live:
     """Holds the current snapshot; safe to use from many threads."""
 
     def __init__(self, bundle: Bundle, store: Store, hearing: Hearing, uploads_dir: Path, refresh_s: float) -> None:
-        self._store, self._hearing, self._uploads_dir, self._refresh_s = store, hearing, uploads_dir, refresh_s
+        self._store, self.hearing, self._uploads_dir, self._refresh_s = store, hearing, uploads_dir, refresh_s
         self._lock = threading.Lock()
-        catalog = bundle.model.catalog
-        signatures = bundle.signatures or Signatures.of([None] * len(catalog))
-        self._snapshot = Snapshot(bundle.manifest, bundle.model, TrackIndex.of(catalog), signatures)
         self._seen_at = 0.0
+        self._news_of: dict[str, int] = {}
+        self._snapshot = _first(bundle)
         self.catch_up()
 
     def snapshot(self) -> Snapshot:
         """Return the current state, at most `refresh_s` behind other processes; it goes on while the store is away."""
-        if time.monotonic() - self._seen_at > self._refresh_s and self._lock.acquire(blocking=False):
+        if not self.is_fresh and self._lock.acquire(blocking=False):
             try:
                 self._catch_up()
             except StoreError as error:
@@ -104,8 +96,12 @@ class Live:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether `snapshot` would return the current state without asking the store."""
+        """Whether the state is recent enough not to ask the store."""
         return time.monotonic() - self._seen_at <= self._refresh_s
+
+    def news_of(self, user_id: str) -> int:
+        """Return how often something of the user's was taken in: the same as long as nothing is new."""
+        return self._news_of.get(user_id, 0)
 
     def peek(self) -> Snapshot:
         """Return the current state without asking the store."""
@@ -117,8 +113,20 @@ class Live:
             self._catch_up()
             return self._snapshot
 
+    def adopt(self, bundle: Bundle, hearing: Hearing) -> Hearing:
+        """Go on with another bundle, once it has taken in all that the store holds; returns the ears of the old one."""
+        prepare(bundle.model)
+        fresh = self._caught_up(_first(bundle), hearing)
+        with self._lock:
+            self._snapshot = self._caught_up(fresh, hearing)
+            before, self.hearing = self.hearing, hearing
+        return before
+
     def _catch_up(self) -> None:
-        now = self._snapshot
+        self._snapshot = self._caught_up(self._snapshot, self.hearing)
+
+    def _caught_up(self, now: Snapshot, hearing: Hearing) -> Snapshot:
+        """Return a state with what the store has that it has not."""
         # listens first: a listen of a new track is never read without the upload that it needs
         listens, last_listen = self._store.listens_after(now.last_listen)
         verdicts, last_feedback = self._store.feedback_after(now.last_feedback)
@@ -127,36 +135,41 @@ class Live:
         new = [upload for upload in uploads if upload.track_id not in now.model.catalog.tracks]
         model, index, signatures = now.listened or now.model, now.index, now.signatures
         if new:
-            model = with_new_tracks(model, _catalog_of(new), self._embeddings_of(new, model))
+            model = with_new_tracks(model, _catalog_of(new), self._embeddings_of(new, model, hearing))
             index = index.extended(model.catalog)
             signatures = signatures.extended([upload.signature for upload in new])
         if listens:
             model = with_live_plays(model, _interactions_of(listens, model.catalog.tracks))
-        if uploads or listens or verdicts:
-            feedback = {**now.feedback, **{(given.user_id, given.track_id): given for given in verdicts}}
-            skips = {(each.user_id, each.track_id): each.listened_at_ms for each in listens if each.weight == 0}
-            skipped_at_ms = {**now.skipped_at_ms, **skips}
-            self._snapshot = replace(
-                now,
-                model=with_feedback(model, _standing(feedback, skipped_at_ms, model.catalog.tracks)),
-                listened=model,
-                feedback=feedback,
-                skipped_at_ms=skipped_at_ms,
-                last_feedback=last_feedback,
-                index=index,
-                signatures=signatures,
-                upload_ids=now.upload_ids | {upload.track_id for upload in new},
-                n_listens=now.n_listens + len(listens),
-                last_listen=last_listen,
-                last_upload=last_upload,
-            )
+        if not (uploads or listens or verdicts):
+            return now
+        for user_id in {each.user_id for each in listens} | {each.user_id for each in verdicts}:
+            self._news_of[user_id] = self._news_of.get(user_id, 0) + 1
+        feedback = {**now.feedback, **{(given.user_id, given.track_id): given for given in verdicts}}
+        skips = {(each.user_id, each.track_id): each.listened_at_ms for each in listens if each.weight == 0}
+        skipped_at_ms = {**now.skipped_at_ms, **skips}
+        return replace(
+            now,
+            model=with_feedback(model, _standing(feedback, skipped_at_ms, model.catalog.tracks)),
+            listened=model,
+            feedback=feedback,
+            skipped_at_ms=skipped_at_ms,
+            last_feedback=last_feedback,
+            index=index,
+            signatures=signatures,
+            upload_ids=now.upload_ids | {upload.track_id for upload in new},
+            n_listens=now.n_listens + len(listens),
+            last_listen=last_listen,
+            last_upload=last_upload,
+        )
 
-    def _embeddings_of(self, uploads: Sequence[Upload], model: HybridModel) -> Embeddings | None:
+    def _embeddings_of(self, uploads: Sequence[Upload], model: HybridModel, hearing: Hearing) -> Embeddings | None:
         """Return the uploads' vectors by the model's own network; what another network heard is heard again."""
         if model.sound is None:
             return None
         version = model.sound.version
-        current = [upload if upload.embedding_version == version else self._hear_again(upload) for upload in uploads]
+        current = [
+            upload if upload.embedding_version == version else self._hear_again(upload, hearing) for upload in uploads
+        ]
         heard = [upload for upload in current if upload is not None and upload.embedding_version == version]
         if not heard:
             return None
@@ -170,9 +183,9 @@ class Live:
             version,
         )
 
-    def _hear_again(self, upload: Upload) -> Upload | None:
+    def _hear_again(self, upload: Upload, hearing: Hearing) -> Upload | None:
         try:
-            heard = self._hearing.hear(self._uploads_dir / upload.file_name)
+            heard = hearing.hear(self._uploads_dir / upload.file_name)
         except (AudioError, ModelError, OSError) as error:
             log.warning("upload %s cannot be heard by this bundle: %s", upload.track_id, error)
             return None
@@ -186,6 +199,13 @@ class Live:
         )
         self._store.set_upload_vectors(fresh)
         return fresh
+
+
+def _first(bundle: Bundle) -> Snapshot:
+    """Return the state that a bundle begins with."""
+    catalog = bundle.model.catalog
+    signatures = bundle.signatures or Signatures.of([None] * len(catalog))
+    return Snapshot(bundle.manifest, bundle.model, TrackIndex.of(catalog), signatures)
 
 
 def _standing(

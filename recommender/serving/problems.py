@@ -90,7 +90,8 @@ def problem_response(
     errors: list[dict[str, str]] | None = None,
 ) -> JSONResponse:
     """Return a problem document as a response; `errors` names the fields that are wrong."""
-    bundle = getattr(request.app.state, "bundle_version", "")
+    context = getattr(request.app.state, "context", None)
+    bundle = "" if context is None else context.live.peek().manifest.version
     document = problem_document(status, kind, detail, request.url.path, bundle)
     if errors is not None:
         document["errors"] = errors

@@ -58,6 +58,8 @@ def fold(text: str) -> str:
     >>> fold("  Sigur  RÓS, Straße ")
     'sigur ros, strasse'
     """
+    if text.isascii():
+        return " ".join(text.casefold().split())
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     plain = "".join(character for character in decomposed if not unicodedata.combining(character))
     return " ".join(plain.split())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import queue
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 DAY_MS = 86_400_000
 PRUNE_EVERY_S = 3600.0
+GATHER_S = 0.04
+"""How long lists are gathered for one transaction. Longer ones hold a request up that is made beside them."""
+
+GATHER_LISTS = 500
+CLOSE_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -62,28 +68,75 @@ class ServedSlot:
 
 
 class ServedLog:
-    """Writes what was shown, and deletes what is too old, once an hour at most; safe to use from many threads."""
+    """Writes what was shown, many lists in one transaction, from a thread of its own; safe to use from many threads.
 
-    def __init__(self, store: Store, keep_days: float) -> None:
+    A request never waits for it: where more lists wait than there is room for, the new one is dropped and counted.
+
+    Parameters
+    ----------
+    store : Store
+    keep_days : float
+        What is older is deleted, once an hour at most.
+    room : int
+        Lists that may wait.
+    """
+
+    def __init__(self, store: Store, keep_days: float, room: int = 5000) -> None:
         self._store, self._keep_ms = store, int(keep_days * DAY_MS)
+        self._waiting: queue.Queue[Sequence[ServedSlot] | None] = queue.Queue(room)
         self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
         self._prune_at = 0.0
+        self.dropped = 0
+        """Lists that were not logged."""
 
     def write(self, slots: Sequence[ServedSlot]) -> None:
-        """Store the places of a list; a store that does not answer is reported in the program's log only."""
+        """Take the places of a list; they are stored soon."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="served", daemon=True)
+                self._thread.start()
         try:
-            self._store.add_served(slots)
-            if self._is_time_to_prune():
+            self._waiting.put_nowait(slots)
+        except queue.Full:
+            self._drop(1, "too many wait")
+
+    def close(self) -> None:
+        """Store what waits, and end."""
+        if self._thread is not None:
+            try:
+                self._waiting.put(None, timeout=CLOSE_S)
+            except queue.Full:
+                return
+            self._thread.join(CLOSE_S)
+
+    def _run(self) -> None:
+        ended = False
+        while not ended:
+            lists = [self._waiting.get()]
+            until = time.monotonic() + GATHER_S
+            while lists[-1] is not None and len(lists) < GATHER_LISTS:
+                try:
+                    lists.append(self._waiting.get(timeout=max(0.0, until - time.monotonic())))
+                except queue.Empty:
+                    break
+            ended = lists[-1] is None
+            self._store_lists([slots for slots in lists if slots is not None])
+
+    def _store_lists(self, lists: Sequence[Sequence[ServedSlot]]) -> None:
+        try:
+            self._store.add_served([slot for slots in lists for slot in slots])
+            if time.monotonic() >= self._prune_at:
+                self._prune_at = time.monotonic() + PRUNE_EVERY_S
                 self._store.forget_served(time.time_ns() // 1_000_000 - self._keep_ms)
         except StoreError as error:
-            log.warning("a list that was shown is not logged: %s", error)
+            self._drop(len(lists), str(error))
 
-    def _is_time_to_prune(self) -> bool:
+    def _drop(self, n_lists: int, reason: str) -> None:
         with self._lock:
-            if time.monotonic() < self._prune_at:
-                return False
-            self._prune_at = time.monotonic() + PRUNE_EVERY_S
-            return True
+            before, self.dropped = self.dropped, self.dropped + n_lists
+        if before == 0 or before // 1000 < self.dropped // 1000:
+            log.warning("a list that was shown is not logged, %d so far: %s", self.dropped, reason)
 
 
 def bucket_of(at_ms: int, every_s: float) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from recommender.errors import ConfigError
 
+VARIABLE_PREFIX = "FIRSTLISTEN_"
 SETTINGS_VARIABLE = "FIRSTLISTEN_SERVE_SETTINGS"
 
 
@@ -49,6 +51,13 @@ class Settings:
         Load the audio model in the background at start, so that the first upload does not wait for it.
     refresh_s : float
         How old the view of what other processes stored may get, in seconds.
+    answers_s : float
+        How long a user's recommendations may be answered again from memory while others listen, in seconds; what the
+        user does counts at once. 0 computes every answer.
+    answers_bytes : int
+        Memory for that, in bytes, in each worker.
+    json_logs : bool
+        Whether the line of each request is JSON, for programs.
     explore : float in [0, 1]
         Share of a list's places that try what may be better than is known (`recommender.ranking.exploration`), unless
         a request says otherwise. One in ten, two of twenty places, costs no plays in ``benchmarks/off_policy.py`` and
@@ -83,6 +92,9 @@ class Settings:
     trusted_proxies: str = ""
     warm_hearing: bool = True
     refresh_s: float = 1.0
+    answers_s: float = 30.0
+    answers_bytes: int = 32 * 1024 * 1024
+    json_logs: bool = False
     explore: float = 0.1
     explore_every_s: float = 86_400.0
     explore_seed: int = 0
@@ -123,3 +135,38 @@ class Settings:
             return cls(**values)
         except (ValueError, KeyError, TypeError) as error:
             raise ConfigError(f"{SETTINGS_VARIABLE} holds no server settings: {error}") from error
+
+
+def environment_choices(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the settings that environment variables name: ``FIRSTLISTEN_`` and the field in capitals.
+
+    Fields that hold places are left to the workspace. Switches are 1 or 0, true or false, yes or no.
+
+    Raises
+    ------
+    ConfigError
+        If a value is not of the field's kind; the variable is named.
+
+    Examples
+    --------
+    >>> environment_choices({"FIRSTLISTEN_ANSWERS_S": "5", "FIRSTLISTEN_JSON_LOGS": "yes", "HOME": "/root"})
+    {'answers_s': 5.0, 'json_logs': True}
+    """
+    chosen: dict[str, Any] = {}
+    for field in fields(Settings):
+        variable = f"{VARIABLE_PREFIX}{field.name.upper()}"
+        read = _READERS.get(str(field.type))
+        if variable in environment and read is not None:
+            try:
+                chosen[field.name] = read(environment[variable].strip())
+            except (ValueError, KeyError):
+                kind = {"int": "a whole number", "float": "a number", "bool": "1 or 0"}.get(str(field.type), "text")
+                raise ConfigError(f"{variable} is {environment[variable]!r}, expected {kind}") from None
+    return chosen
+
+
+def _switch(text: str) -> bool:
+    return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[text.lower()]
+
+
+_READERS: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "bool": _switch, "str": str}

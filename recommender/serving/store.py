@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -23,11 +25,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from recommender.audio.signatures import Signature, from_json, to_json
-from recommender.errors import StoreError, VersionError
+from recommender.errors import FirstListenError, StoreError
+from recommender.serving.migrations import bring_up_to_date
 from recommender.serving.served import ServedSlot
-from recommender.serving.tables import Base, FeedbackRow, ListenRow, MetaRow, ServedRow, SignatureRow, UploadRow
+from recommender.serving.tables import Base, FeedbackRow, ListenRow, ServedRow, SignatureRow, UploadRow
 
-STORE_FORMAT = 1
+WAIT_S = 4
+"""How long a statement waits for a database that is locked or does not answer."""
+
 ListenResult = Literal["stored", "duplicate", "conflict"]
 
 
@@ -98,29 +103,26 @@ class Store:
 
     @classmethod
     def open(cls, url: str) -> Store:
-        """Connect to the database at `url` and create its tables where they are missing.
+        """Connect to the database at `url` and bring its tables up to date.
 
         Raises
         ------
         StoreError
             If the database cannot be opened.
         VersionError
-            If another version of First Listen made its tables.
+            If a newer release made its tables.
         """
         with _reported("opened"):
-            engine = create_engine(url)
-        with _reported("opened", f" {engine.url.render_as_string()}"):
-            if engine.dialect.name == "sqlite":
-                event.listen(engine, "connect", _make_sqlite_durable)
-            Base.metadata.create_all(engine)
-        store = cls(engine)
-        with store._session("opened") as session:
-            session.execute(store._insert(MetaRow, [{"key": "format", "value": str(STORE_FORMAT)}]))
-            found = session.scalar(select(MetaRow.value).where(MetaRow.key == "format"))
-        if found != str(STORE_FORMAT):
-            store.close()
-            raise VersionError(f"the listens' database has format {found}, this program reads format {STORE_FORMAT}")
-        return store
+            engine = create_engine(_with_driver(url), **_options(url))
+        try:
+            with _reported("opened", f" {engine.url.render_as_string()}"):
+                if engine.dialect.name == "sqlite":
+                    event.listen(engine, "connect", _make_sqlite_durable)
+                bring_up_to_date(engine)
+        except FirstListenError:
+            engine.dispose()
+            raise
+        return cls(engine)
 
     def close(self) -> None:
         """Give back all connections."""
@@ -152,7 +154,7 @@ class Store:
         """
         now = _now_ms()
         results: list[ListenResult] = []
-        with self._session("written") as session:
+        with self._writing(ListenRow) as session:
             for listen in listens:
                 values = {
                     "user_id": listen.user_id,
@@ -191,7 +193,7 @@ class Store:
 
     def add_feedback(self, feedback: Feedback) -> None:
         """Store a verdict; the last one of a user and track counts."""
-        with self._session("written") as session:
+        with self._writing(FeedbackRow) as session:
             session.add(FeedbackRow(**asdict(feedback)))
 
     def feedback_after(self, seq: int) -> tuple[list[Feedback], int]:
@@ -216,7 +218,7 @@ class Store:
             "created_at_ms": _now_ms(),
             **_heard(upload),
         }
-        with self._session("written") as session:
+        with self._writing(UploadRow) as session:
             is_new = session.scalar(self._insert(UploadRow, [values]).returning(UploadRow.seq)) is not None
             if is_new:
                 _sign(session, upload)
@@ -249,7 +251,7 @@ class Store:
     def add_served(self, slots: Sequence[ServedSlot]) -> None:
         """Store the places of a list in one statement; what is already there stays as it is."""
         if slots:
-            with self._session("written") as session:
+            with self._writing(ServedRow) as session:
                 session.connection().execute(self._insert(ServedRow), [vars(slot) for slot in slots])
 
     def forget_served(self, before_ms: int) -> int:
@@ -275,6 +277,20 @@ class Store:
     @contextmanager
     def _session(self, verb: str) -> Iterator[Session]:
         with _reported(verb), Session(self._engine) as session, session.begin():
+            if verb == "written" and self._engine.dialect.name == "sqlite":
+                session.connection().exec_driver_sql("BEGIN IMMEDIATE")
+            yield session
+
+    @contextmanager
+    def _writing(self, table: type[Base]) -> Iterator[Session]:
+        """Open a transaction that adds rows to a table, after those that did so before have ended.
+
+        PostgreSQL gives out sequence numbers before a transaction ends: without the lock, a reader that goes on from
+        the highest number would miss a lower one that comes to light later.
+        """
+        with self._session("written") as session:
+            if self._engine.dialect.name == "postgresql":
+                session.execute(select(func.pg_advisory_xact_lock(zlib.crc32(table.__tablename__.encode()))))
             yield session
 
 
@@ -287,9 +303,32 @@ def _reported(verb: str, place: str = "") -> Iterator[None]:
         raise StoreError(f"the listens' database{place} cannot be {verb}: {reason}") from error
 
 
+def _with_driver(url: str) -> str:
+    return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
+
+
+def _options(url: str) -> dict[str, Any]:
+    """Return what makes a database that is away fail soon, and be found again when it is back."""
+    if not _with_driver(url).startswith("postgresql"):
+        return {}
+    limits = {"statement_timeout": 30_000, "lock_timeout": 1000 * WAIT_S, "idle_in_transaction_session_timeout": 60_000}
+    arguments = {
+        "connect_timeout": WAIT_S,
+        "tcp_user_timeout": 1000 * WAIT_S,
+        "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),
+    }
+    return {
+        "pool_pre_ping": True,
+        "pool_size": 10,
+        "max_overflow": 30,
+        "pool_timeout": WAIT_S,
+        "connect_args": arguments,
+    }
+
+
 def _make_sqlite_durable(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
-    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in (f"busy_timeout={1000 * WAIT_S}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

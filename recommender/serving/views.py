@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,8 +19,8 @@ from recommender.ranking.confidence import ENOUGH_PLAYS
 from recommender.ranking.explain import reasons_of
 from recommender.ranking.exploration import ExploreConfig
 from recommender.ranking.listener import Listener
-from recommender.ranking.prepared import is_prepared, recommend_and_explore
-from recommender.ranking.ranker import RecommendOptions
+from recommender.ranking.prepared import is_prepared, prepare, recommend_and_explore
+from recommender.ranking.ranker import RecommendOptions, listener_of_user
 from recommender.serving.live import Snapshot
 from recommender.serving.schemas import Evidence, Track
 
@@ -36,10 +37,11 @@ def track_values(snapshot: Snapshot, rows: Sequence[int] | npt.NDArray[np.intege
     """Return the fields of `Track` for some catalog rows."""
     model = snapshot.model
     at = np.asarray(rows, dtype=np.int64)
-    ids, texts = model.catalog.tracks.ids, model.catalog.texts
+    ids, texts = model.catalog.tracks.ids, model.catalog.columns
+    shown: list[int] = at.tolist()
     numbers = zip(
-        at.tolist(),
-        model.catalog.durations_s[at].tolist(),
+        shown,
+        [texts["duration_s"][row] for row in shown],
         model.evidence[at].tolist(),
         model.has_vector[at].tolist(),
         strict=True,
@@ -163,13 +165,29 @@ def json_answer(values: dict[str, Any]) -> Response:
     return Response(to_json(values), media_type="application/json")
 
 
-async def at_once(make: Callable[[], Response], snapshot: Snapshot, top: int = 0) -> Response:
-    """Make an answer here and now where that takes a millisecond or two, else in a thread.
+def is_quick(snapshot: Snapshot, top: int = 0) -> bool:
+    """Tell whether an answer takes a millisecond or few, so that it is best made where it is asked for.
 
     Long lists take longer, and so does the first of a model, for which much is found out once.
     """
-    quick = top <= QUICK_TOP and is_prepared(snapshot.model)
-    return make() if quick else await run_in_threadpool(make)
+    return top <= QUICK_TOP and is_prepared(snapshot.model)
+
+
+async def at_once(make: Callable[[], Response], snapshot: Snapshot, top: int = 0) -> Response:
+    """Make an answer here and now where that is quick, else in a thread."""
+    return make() if is_quick(snapshot, top) else await run_in_threadpool(make)
+
+
+def rehearse(snapshot: Snapshot) -> None:
+    """Find out what all answers have in common, and make one: nobody has to wait for what the first one takes."""
+    model = snapshot.model
+    prepare(model)
+    for user in np.flatnonzero(np.diff(model.plays.indptr))[:1].tolist():
+        exploring, rng = ExploreConfig(share=0.1), np.random.default_rng(0)
+        listener = listener_of_user(model, user)
+        recommendations_for(snapshot, listener, RecommendOptions(), user=None, exploring=exploring, rng=rng)
+    gc.collect()
+    gc.freeze()  # what lives as long as the bundle is not looked at again
 
 
 def history(snapshot: Snapshot, user_id: str) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:

@@ -404,7 +404,7 @@ def test_tracks_with_aliases_units_and_doubtful_cells(tmp_path: Path) -> None:
     )
     frame, report = read_tracks(path)
     assert frame["item_id"].tolist() == ["b", "c", "d", "a"]
-    assert frame.set_index("item_id").loc["a"].tolist() == ["Song one again", "Ada", "First", 1.0, "", "2021-03"]
+    assert frame.set_index("item_id").loc["a"].tolist() == ["Song one again", "Ada", "First", 1.0, "", "2021-03", ""]
     assert frame["duration_s"].isna().tolist() == [True, True, True, False]
     assert frame["released"].tolist() == ["2021", "", "2021-03-04", "2021-03"]
     assert frame["artist"].tolist() == ["", "Cyd", "Cyd", "Ada"]
@@ -418,7 +418,7 @@ def test_tracks_with_aliases_units_and_doubtful_cells(tmp_path: Path) -> None:
 
 def test_tracks_of_which_only_the_id_is_known(tmp_path: Path) -> None:
     frame, _ = read_tracks(write(tmp_path / "t.csv", "item_id", "a"))
-    assert frame.drop(columns="duration_s").iloc[0].tolist() == ["a", "", "", "", "", ""]
+    assert frame.drop(columns="duration_s").iloc[0].tolist() == ["a", "", "", "", "", "", ""]
 
 
 def test_a_date_that_is_none_is_named(tmp_path: Path) -> None:
@@ -545,3 +545,11 @@ def test_a_real_table_with_commas_in_quotes(shared_dir: Path) -> None:
 
 def read_tracks_of_attribution(path: Path) -> tuple[pd.DataFrame, tables.TableReport]:
     return read_table(path, {"item_id": ("file",), "artist": (), "changes": ()}, ["item_id", "artist"])
+
+
+def test_a_tracks_musicbrainz_id_is_read_under_the_names_that_taggers_give_it(tmp_path: Path) -> None:
+    path = tmp_path / "tracks.csv"
+    path.write_text("item_id,mb_trackid\na,3F0F6FF0-0A41-4F0E-8F5C-6A0E5F3A1D01\nb,unknown\nc,\n")
+    frame, report = read_tracks(path)
+    assert frame["recording_mbid"].tolist() == ["3f0f6ff0-0a41-4f0e-8f5c-6a0e5f3a1d01", "", ""]
+    assert report.rows_used == 3

@@ -159,3 +159,29 @@ def test_damage_anywhere_is_an_error_of_its_own_or_none(tmp_path: Path, make_aud
         else:
             assert math.isnan(tags.duration_s) or tags.duration_s > 0
             assert tags.title.isprintable()
+
+
+@pytest.mark.parametrize("ending", [".mp3", ".flac", ".ogg", ".opus", ".m4a", ".wav"])
+def test_the_recordings_musicbrainz_id_as_picard_writes_it(tmp_path: Path, make_audio, ending: str) -> None:
+    path, mbid = make_audio(tmp_path / f"x{ending}", title="One"), "3F0F6FF0-0A41-4F0E-8F5C-6A0E5F3A1D01"
+    file = mutagen.File(path)
+    if ending in (".mp3", ".wav"):
+        if file.tags is None:
+            file.add_tags()
+        file.tags.add(mutagen.id3.UFID(owner="http://musicbrainz.org", data=mbid.encode()))
+        file.tags.add(mutagen.id3.TXXX(encoding=3, desc="MusicBrainz Release Track Id", text=["0" * 36]))
+    elif ending == ".m4a":
+        file["----:com.apple.iTunes:MusicBrainz Track Id"] = mbid.encode()
+    else:
+        file["musicbrainz_trackid"] = mbid
+    file.save()
+    tags = read(path, tmp_path)
+    assert (tags.recording_mbid, tags.title) == (mbid.lower(), "One")
+
+
+def test_what_is_no_musicbrainz_id_is_none(tmp_path: Path, make_audio) -> None:
+    path = make_audio(tmp_path / "x.flac", title="One")
+    file = mutagen.File(path)
+    file["musicbrainz_trackid"] = "unknown"
+    file.save()
+    assert read(path, tmp_path).recording_mbid == ""

@@ -99,7 +99,9 @@ def catalog_of(rows):
     """Make a catalog, of text that Parquet could not hold too."""
     frame = pd.DataFrame(rows, columns=["item_id", "title", "artist", "duration_s", "path"], dtype=object)
     table = frame.assign(album="", released="", duration_s=frame["duration_s"].astype(float))
-    return Catalog(Vocabulary("track", tuple(frame["item_id"])), table[list(TRACK_COLUMNS)])
+    return Catalog(
+        Vocabulary("track", tuple(frame["item_id"])), table.reindex(columns=list(TRACK_COLUMNS), fill_value="")
+    )
 
 
 def test_entries_read_back(catalog, tmp_path):

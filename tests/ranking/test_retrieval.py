@@ -22,11 +22,12 @@ from recommender.ranking.ranker import (
     load_hybrid,
     recommend,
     recommend_one,
+    recommend_whole,
     save_hybrid,
     with_live_plays,
     with_new_tracks,
 )
-from recommender.ranking.retrieval import estimates, index_of, shortlist
+from recommender.ranking.retrieval import estimates, shortlist
 from recommender.ranking.scan import LEFT_OUT, Coded, Products, Scan
 from recommender.ranking.scoring import score_users
 from recommender.ranking.sound import query_of_row, similar_by_scan, similar_tracks
@@ -49,16 +50,15 @@ def quick(request, monkeypatch):
     """The catalog is scored whole, as small ones are, or by a short list, as large ones are."""
     if request.param == "short":
         monkeypatch.setattr(retrieval, "LEAST_TRACKS", 0)
-        retrieval._indexes.clear()
-        retrieval._present.clear()
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=range(len(OPTIONS)))
 def test_one_listener_gets_what_a_block_of_users_gets(model, clusters, quick, options) -> None:
+    model = replace(model)
     plays, heard = clusters.to_csr(), clusters.heard().tolil()
     heard[4, 61] = heard[5, 20] = heard[47, 3] = DISLIKED
     heard = heard.tocsr()
-    for user, expected in enumerate(recommend(model, plays, heard, options)):
+    for user, expected in enumerate(recommend_whole(model, plays, heard, options)):
         found = recommend_one(listener_of(model, plays[user], heard[user], options.discovery), options)
         np.testing.assert_array_equal(found.track_rows, expected.track_rows)
         np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
@@ -69,6 +69,7 @@ def test_one_listener_gets_what_a_block_of_users_gets(model, clusters, quick, op
 
 def test_a_short_list_is_shorter_than_the_catalog_and_honest_about_the_rest(hybrid, clusters, monkeypatch) -> None:
     monkeypatch.setattr(retrieval, "LEAST_TRACKS", 0)
+    hybrid = replace(hybrid)
     plays, heard = clusters.to_csr(), clusters.heard()
     scores = score_users(hybrid, plays, heard)
     for user in range(40):
@@ -82,8 +83,8 @@ def test_a_short_list_is_shorter_than_the_catalog_and_honest_about_the_rest(hybr
 
 def test_live_plays_and_uploads_are_found_by_an_index_that_was_made_before(hybrid, clusters, monkeypatch) -> None:
     monkeypatch.setattr(retrieval, "LEAST_TRACKS", 0)
-    retrieval._indexes.clear()
-    index = index_of(hybrid)
+    hybrid = replace(hybrid)
+    index = hybrid.retrieval
     ids, vector = ("new-1", "new-2"), hybrid.sound.vectors[:2]
     catalog = Catalog.from_frame(pd.DataFrame({"item_id": ids, "title": ids}))
     starts = np.zeros(0, dtype=np.float32)
@@ -95,9 +96,8 @@ def test_live_plays_and_uploads_are_found_by_an_index_that_was_made_before(hybri
     row = 60
     moved = replace(some, track_rows=np.full(len(some), row, dtype=np.int32), tracks=later.catalog.tracks)
     later = with_live_plays(later, moved)
-    if row not in later.changed_rows:
-        later = replace(later, changed_rows=np.array([row], dtype=np.int32))
-    assert index_of(later) is index
+    assert row in later.changed_rows
+    assert later.retrieval is index is not None
     exact = score_users(later, later.plays)
     for user in range(20):
         listener = listener_of(later, later.plays[user], later.heard[user])
@@ -130,6 +130,7 @@ def test_one_listener_is_shown_what_the_whole_policy_draws(model, clusters, shar
 
 def test_what_is_tried_from_estimates_keeps_the_rules(hybrid, clusters, monkeypatch) -> None:
     monkeypatch.setattr(retrieval, "LEAST_TRACKS", 0)
+    hybrid = replace(hybrid)
     options, config = RecommendOptions(top=6, max_per_artist=1), ExploreConfig(share=0.7, hand=4)
     plays, heard = clusters.to_csr(), clusters.heard()
     for user in range(30):
@@ -188,6 +189,7 @@ def test_similar_tracks_by_a_scan_are_those_of_all(hybrid) -> None:
 
 def test_what_was_prepared_before_gives_the_same_lists(hybrid, clusters, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(retrieval, "LEAST_TRACKS", 0)
+    hybrid = replace(hybrid)
     save_hybrid(tmp_path / "hybrid", hybrid, "v1")
     save_prepared(tmp_path / "prepared", hybrid, "v1")
     again = load_hybrid(tmp_path / "hybrid", "v1")
@@ -208,3 +210,13 @@ def test_what_was_prepared_before_gives_the_same_lists(hybrid, clusters, monkeyp
     save_arrays(tmp_path / "part", "prepared", "v1", {"kinds": np.zeros(2, np.float32)}, {})
     with pytest.raises(ArtifactError, match="damaged"):
         load_prepared(tmp_path / "part", "v1", again)
+
+
+def test_many_users_of_a_large_catalog_are_listeners_one_by_one(hybrid, clusters, monkeypatch) -> None:
+    plays, heard = clusters.to_csr(), clusters.heard()
+    expected = recommend_whole(hybrid, plays, heard)
+    monkeypatch.setattr(retrieval, "LEAST_TRACKS", 0)
+    seen = []
+    found = recommend(replace(hybrid), plays, heard, progress=lambda done, total: seen.append((done, total)))
+    assert [one.track_rows.tolist() for one in found] == [one.track_rows.tolist() for one in expected]
+    assert seen[-1] == (48, 48)

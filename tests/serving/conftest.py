@@ -1,12 +1,18 @@
 """A small world that can be heard: tones of two kinds, listeners of two tastes, served over real HTTP."""
 
+import os
+import shutil
+import subprocess
+import tempfile
 import threading
 import time
+import uuid
 import wave
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import numpy as np
@@ -14,12 +20,16 @@ import pandas as pd
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from sqlalchemy import create_engine, make_url
 
 from recommender.data.catalog import Catalog
 from recommender.data.interactions import Interactions
 from recommender.data.vocabulary import Vocabulary
 from recommender.serving.bundle import use_bundle, write_bundle
 from recommender.serving.settings import Settings
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
 RATE_HZ = 22050
 LOW_HZ, HIGH_HZ = 220.0, 1760.0
@@ -150,6 +160,7 @@ def make_settings(world: World, folder: Path, **changes: object) -> Settings:
         "max_body_bytes": 256 * 1024,
         "warm_hearing": False,
         "refresh_s": 0.0,
+        "answers_s": 0.0,
         "explore": 0.0,
     }
     return Settings(**(values | changes))  # type: ignore[arg-type]
@@ -173,6 +184,68 @@ def running(app: FastAPI) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a PostgreSQL server, for `postgres_url`: the one in the environment, or one of this session's own."""
+    given = os.environ.get("FIRSTLISTEN_TEST_POSTGRES")
+    if given:
+        yield given
+        return
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not programs:
+        pytest.skip("needs PostgreSQL: install it, or name a server in FIRSTLISTEN_TEST_POSTGRES")
+    with private_postgres(programs[-1].parent) as (url, _):
+        yield url
+
+
+@contextmanager
+def private_postgres(programs: Path) -> Iterator[tuple[str, Callable[..., None]]]:
+    """Run a server on a socket file; yields its address, and a function that takes "start" or "stop"."""
+    folder = Path(tempfile.mkdtemp(prefix="fl-pg-", dir="/tmp"))
+    user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    if user:
+        shutil.chown(folder, "postgres")
+
+    def control(verb: str) -> None:
+        options = ["-o", f"-k {folder} -c listen_addresses= -c fsync=off"] if verb == "start" else ["-m", "fast"]
+        data = ["-D", str(folder / "data")]
+        command = [*user, str(programs / "pg_ctl"), "-s", "-w", *data, "-l", str(folder / "log"), *options, verb]
+        subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL)
+
+    try:
+        initdb = [str(programs / "initdb"), "-D", str(folder / "data"), "-A", "trust", "-U", "fl", "-E", "UTF8"]
+        subprocess.run([*user, *initdb, "--no-sync"], check=True, cwd=folder, stdout=subprocess.DEVNULL)
+        control("start")
+        yield f"postgresql://fl@/postgres?host={folder}", control
+    finally:
+        if (folder / "data" / "postmaster.pid").exists():
+            control("stop")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_url(postgres: str) -> Iterator[str]:
+    """Address of an empty database."""
+    server = make_url(postgres).set(drivername="postgresql+psycopg")
+    name = f"fl_test_{uuid.uuid4().hex}"
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    yield server.set(database=name).render_as_string(hide_password=False)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Address of an empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.sqlite'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
 
 
 Serve = Callable[..., httpx.Client]
@@ -208,3 +281,70 @@ def client(world: World, client_folder: Path) -> Iterator[httpx.Client]:
         httpx.Client(base_url=address, timeout=30, trust_env=False) as http,
     ):
         yield http
+
+
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--disable-sync",
+    "--mute-audio",
+    "--autoplay-policy=no-user-gesture-required",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("needs Chromium: no program called chromium is on the path (apt-get install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield started
+        started.close()
+
+
+@contextmanager
+def opened(browser: "Browser", address: str, **context_options: Any) -> Iterator["Page"]:
+    """The page, loaded; fails if it logs an error or asks another machine for anything."""
+    context = browser.new_context(**{"viewport": {"width": 1360, "height": 900}} | context_options)
+    page = context.new_page()
+    page.set_default_timeout(8000)
+    problems: list[str] = []
+    refused = (
+        "Failed to load resource: the server responded with a status of 4",
+        "Failed to load resource: the server responded with a status of 503",
+    )  # asked for on purpose by some tests
+
+    def listen(message: "ConsoleMessage") -> None:
+        if message.type == "error" and not message.text.startswith(refused):
+            problems.append(message.text)
+
+    page.on("console", listen)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on(
+        "request", lambda request: None if request.url.startswith((address, "blob:")) else problems.append(request.url)
+    )
+    page.goto(address)
+    page.wait_for_selector("body[data-ready=yes]")
+    yield page
+    context.close()
+    assert problems == []
+
+
+@pytest.fixture
+def page(browser: "Browser", client: httpx.Client) -> Iterator["Page"]:
+    """For tests that change nothing."""
+    with opened(browser, str(client.base_url)) as page:
+        yield page
+
+
+@pytest.fixture
+def own_page(browser: "Browser", serve: Any) -> Iterator["Page"]:
+    """With a server of the test's own."""
+    with opened(browser, str(serve(warm_hearing=True).base_url)) as page:
+        yield page

@@ -159,6 +159,7 @@ def test_openapi_is_complete(client: httpx.Client) -> None:
         "GET /v1/users/{user_id}/recommendations",
         "GET /v1/users/{user_id}/explanations/{track_id}",
         "GET /v1/users/{user_id}/feedback",
+        "GET /v1/users/{user_id}/shares",
         "PUT /v1/users/{user_id}/feedback/{track_id}",
         "POST /v1/recommendations",
         "GET /v1/tracks",
@@ -173,12 +174,14 @@ def test_openapi_is_complete(client: httpx.Client) -> None:
         "POST /v1/session",
         "DELETE /v1/session",
         "GET /v1/model",
+        "POST /v1/model/reload",
         "GET /v1/map",
         "GET /v1/clusters",
         "PUT /v1/clusters/{cluster_id}",
         "POST /v1/playlists",
         "GET /healthz",
         "GET /readyz",
+        "GET /metrics",
     }
     for name, route in operations.items():
         assert route["summary"], name

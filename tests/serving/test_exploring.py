@@ -1,12 +1,13 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import httpx
 import pytest
 
 from recommender.errors import ConfigError, StoreError
+from recommender.serving import served
 from recommender.serving.served import DAY_MS, ServedLog, ServedSlot, bucket_of
 from recommender.serving.settings import Settings
 from recommender.serving.store import Store
@@ -125,7 +126,9 @@ def test_the_same_list_is_stored_once_by_writers_at_the_same_time(store: Store) 
 def test_what_is_too_old_is_deleted(store: Store) -> None:
     now_ms = int(time.time() * 1000)
     store.add_served([slot(1, "old", now_ms - 31 * DAY_MS), slot(1, "young", now_ms - 29 * DAY_MS)])
-    ServedLog(store, 30).write([slot(1, "new", now_ms)])
+    log = ServedLog(store, 30)
+    log.write([slot(1, "new", now_ms)])
+    log.close()
     assert [entry.request_id for entry in store.served_after(0)[0]] == ["young", "new"]
 
 
@@ -134,8 +137,38 @@ def test_a_store_that_is_away_costs_the_log_only(store: Store, monkeypatch, capl
         raise StoreError("the listens' database cannot be written: disk full")
 
     monkeypatch.setattr(store, "add_served", away)
-    ServedLog(store, 30).write([slot()])
+    log = ServedLog(store, 30)
+    log.write([slot()])
+    log.close()
     assert "disk full" in caplog.text
+    assert log.dropped == 1
+
+
+def test_many_lists_are_stored_together_and_none_is_lost_at_the_end(store: Store, monkeypatch) -> None:
+    sizes: list[int] = []
+    add = store.add_served
+    monkeypatch.setattr(store, "add_served", lambda slots: (sizes.append(len(slots)), add(slots)))
+    log = ServedLog(store, 30)
+    for n in range(200):
+        log.write([slot(1, f"r{n}", int(time.time() * 1000))])
+    log.close()
+    assert len(store.served_after(0)[0]) == sum(sizes) == 200
+    assert len(sizes) < 10
+    assert log.dropped == 0
+
+
+def test_a_request_never_waits_for_a_slow_store(store: Store, monkeypatch) -> None:
+    go_on = Event()
+    monkeypatch.setattr(store, "add_served", lambda _slots: go_on.wait(10))
+    monkeypatch.setattr(served, "GATHER_LISTS", 1)
+    log = ServedLog(store, 30, room=5)
+    began = time.monotonic()
+    for n in range(20):
+        log.write([slot(1, f"r{n}")])
+    assert time.monotonic() - began < 2
+    assert 14 <= log.dropped <= 15
+    go_on.set()
+    log.close()
 
 
 @pytest.mark.parametrize(

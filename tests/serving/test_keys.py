@@ -16,13 +16,13 @@ from recommender.serving.store import Store
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(f"sqlite:///{tmp_path / 'store.sqlite'}")
+def store(store_url: str) -> Iterator[Store]:
+    opened = Store.open(store_url)
     yield opened
     opened.close()
 
 
-def test_a_key_is_shown_once_and_kept_as_a_hash(store: Store, tmp_path: Path) -> None:
+def test_a_key_is_shown_once_and_kept_as_a_hash(store: Store, store_url: str) -> None:
     key, shown = Keyring(store).create("app", ["listen", "read"], "ü 1", 30)
     assert id_of(shown) == key.key_id
     assert len(shown.split("_", 2)[2]) * 6 >= 256
@@ -30,7 +30,7 @@ def test_a_key_is_shown_once_and_kept_as_a_hash(store: Store, tmp_path: Path) ->
     assert key.matches(shown)
     assert not key.matches(shown + "x")
     assert key.digest not in repr(key)
-    engine = create_engine(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    engine = create_engine(store_url)
     with engine.connect() as connection:
         row = tuple(connection.execute(text("SELECT * FROM api_keys")).one())
     engine.dispose()

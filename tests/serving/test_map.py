@@ -141,3 +141,14 @@ def test_a_model_without_ears_has_a_map_of_plays(serve, world, tmp_path, path):
     (bundles / "no-ears").symlink_to(world.bundles / "no-ears")
     (bundles / "current").write_text("no-ears\n")
     assert serve(bundles_dir=bundles).get(path).status_code == 200
+
+
+def test_what_tracks_rest_on(client):
+    found = client.get("/v1/users/u02/shares", params={"track": ["high7", "high0"]}).json()["items"]
+    assert [item["track"] for item in found] == ["high7", "high0"]
+    for item in found:
+        assert item["listeners"] + item["sound"] + item["popularity"] == pytest.approx(1, abs=0.01)
+    assert found[0]["sound"] > found[1]["sound"]
+    assert client.get("/v1/users/nobody/shares", params={"track": "high7"}).status_code == 404
+    assert client.get("/v1/users/u02/shares", params={"track": "none"}).status_code == 404
+    assert client.get("/v1/users/u02/shares").status_code == 422

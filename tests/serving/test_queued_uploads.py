@@ -25,8 +25,8 @@ from tests.serving.conftest import World, make_settings, tone, write_wav
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(f"sqlite:///{tmp_path / 'store.sqlite'}")
+def store(store_url: str) -> Iterator[Store]:
+    opened = Store.open(store_url)
     yield opened
     opened.close()
 
@@ -115,6 +115,8 @@ def test_what_comes_while_others_wait_is_queued_and_a_full_queue_says_when(
 
 def test_duplicates_at_one_moment_are_one_track(serve: Any, tmp_path: Path) -> None:
     workers = [serve(), serve()]
+    for worker in workers:  # two applications of one process must not build their routes at one moment
+        assert worker.get("/healthz").status_code == 200
     content = song(tmp_path)
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda n: send(workers[n % 2], content, f"n.{('wav', 'mp3')[n % 3 > 0]}"), range(8)))
@@ -239,7 +241,7 @@ def test_the_same_content_is_queued_once_and_again_only_after_it_failed(store: S
 
 
 def test_a_file_that_takes_worker_after_worker_down_is_given_up(
-    serve: Any, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    serve: Any, store: Store, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs = UploadJobs(store)
     jobs.put(job(), 9)
@@ -250,7 +252,7 @@ def test_a_file_that_takes_worker_after_worker_down_is_given_up(
         time.sleep(0.002)
         assert jobs.claim("crashed") is not None
     monkeypatch.setattr(upload_jobs, "LEASE_MS", LEASE_MS)
-    failed = outcome(serve(), "/v1/uploads/ta")
+    failed = outcome(serve(store_url=store_url), "/v1/uploads/ta")
     assert failed["status"] == "failed"
     assert "3 attempts" in failed["reason"]
     assert kept(tmp_path / "uploads") == []

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from fastapi import APIRouter
 
 from recommender.serving.context import ServerContext
+from recommender.serving.observing import LISTENS
 from recommender.serving.problems import problems
 from recommender.serving.schemas import ListenIn, ListenResult, ListensIn, ListensReport
 from recommender.serving.security import CallerNow
@@ -50,6 +51,8 @@ def record_listens(batch: ListensIn, context: ServerContext, caller: CallerNow) 
     now = context.live.catch_up()
     items = [results[index] for index in sorted(results)]
     statuses = [item.status for item in items]
+    for status in statuses:
+        LISTENS.labels(status).inc()
     return ListensReport(
         bundle=now.manifest.version,
         stored=statuses.count("stored"),

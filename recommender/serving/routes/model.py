@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-import numpy as np
-from fastapi import APIRouter
+from contextlib import suppress
+from datetime import datetime
 
+import numpy as np
+from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from recommender.errors import FirstListenError, StoreError
 from recommender.serving.context import Now, ServerContext
-from recommender.serving.problems import problems
+from recommender.serving.observing import MADE_AT, QUEUED, figures
+from recommender.serving.problems import Problem, problems
 from recommender.serving.schemas import Health, ModelAnswer
+from recommender.serving.schemas.model import ReloadAnswer
+from recommender.serving.upload_jobs import UploadJobs
 
 router = APIRouter(tags=["model"])
 
@@ -28,11 +37,40 @@ def describe_model(now: Now, context: ServerContext) -> ModelAnswer:
         listens_since=now.n_listens,
         can_hear_uploads=context.hearing.possible,
         ears_ready=context.hearing.ready,
+        refused=context.reloader.refused,
         max_upload_bytes=context.settings.max_upload_bytes,
         metrics=manifest.metrics,
         config=manifest.config,
         packages=manifest.packages,
     )
+
+
+@router.post("/v1/model/reload", summary="Follow the current bundle now", responses=problems(409))
+def reload_model(context: ServerContext) -> ReloadAnswer:
+    """Load the bundle that is current and answer from it; if it is damaged, the other one goes on.
+
+    Every process follows by itself within seconds; this one has done so when it answers.
+    """
+    try:
+        manifest = context.reloader.reload()
+    except FirstListenError as error:
+        raise Problem(409, "bundle-refused", str(error)) from error
+    return ReloadAnswer(bundle=manifest.version, created_at=manifest.created_at)
+
+
+@router.get(
+    "/metrics",
+    summary="Figures for Prometheus",
+    response_class=PlainTextResponse,
+    responses={200: {"content": {"text/plain": {"example": "firstlisten_uploads_waiting 0.0"}}}},
+)
+def metrics(context: ServerContext) -> Response:
+    """Latencies by route, what was recommended by source, the share of new tracks in it, queues, the model's age."""
+    manifest = context.live.peek().manifest
+    MADE_AT.labels(manifest.version).set(datetime.fromisoformat(manifest.created_at).timestamp())
+    with suppress(StoreError):
+        QUEUED.set(UploadJobs(context.store).count_open())
+    return Response(figures(), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/healthz", summary="Whether the process lives")

@@ -7,12 +7,14 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 import numpy as np
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic_core import to_json
 
 from recommender.ranking.exploration import ExploreConfig, generator_of
 from recommender.ranking.ranker import RecommendOptions, explain, listener_of_user
 from recommender.serving.context import Context, Now, ServerContext
 from recommender.serving.live import Snapshot
+from recommender.serving.observing import note_list
 from recommender.serving.problems import problems
 from recommender.serving.schemas import (
     MAX_TOP,
@@ -25,16 +27,8 @@ from recommender.serving.schemas import (
     UserPage,
 )
 from recommender.serving.schemas.lists import ListQuery, list_query, query_parameters
-from recommender.serving.served import bucket_of
-from recommender.serving.views import (
-    at_once,
-    evidence_of,
-    history,
-    json_answer,
-    recommendations_for,
-    tracks_of,
-    user_row,
-)
+from recommender.serving.served import bucket_of, slots_of
+from recommender.serving.views import evidence_of, history, is_quick, recommendations_for, tracks_of, user_row
 
 router = APIRouter(prefix="/v1/users", tags=["users"])
 SHOWN_PLAYS = 5
@@ -69,26 +63,35 @@ def list_users(
     "/{user_id:path}/recommendations",
     summary="Recommend to a user",
     response_model=Recommendations,
-    responses=problems(404, 422),
+    responses={304: {"description": "What If-None-Match names is still the answer."}, **problems(404, 422)},
     openapi_extra=query_parameters(ListQuery),
 )
 async def recommend_to_user(
     user_id: str,
     now: Now,
     context: ServerContext,
+    request: Request,
     query: Annotated[ListQuery, Depends(list_query)],
 ) -> Response:
-    """Recommend by everything that is known now, the listens of this second included.
+    """Recommend by everything that is known now, the user's listens of this second included.
 
     A user without plays gets popular tracks and new releases by turns; `basis` and `note` say so. Some places try
     tracks that may be better than is known: they are marked, stay the same for a while, and every place says how
     probable it was. A list that `include_heard` or `max_listeners` changes tries nothing, and is not logged.
     """
-    return await at_once(lambda: _list_for(user_id, now, context, query), now, query.top)
+    at_ms = time.time_ns() // 1_000_000
+    bucket_ms = bucket_of(at_ms, context.settings.explore_every_s)
+    return await context.answers.respond(
+        request,
+        (user_id, request.scope["query_string"], bucket_ms),
+        (now.manifest.version, context.live.news_of(user_id)),
+        lambda: _list_for(user_id, now, context, query, at_ms, bucket_ms),
+        is_quick(now, query.top),
+    )
 
 
-def _list_for(user_id: str, now: Snapshot, context: Context, query: ListQuery) -> Response:
-    model, most = now.model, query.max_listeners
+def _list_for(user_id: str, now: Snapshot, context: Context, query: ListQuery, at_ms: int, bucket_ms: int) -> bytes:
+    model, most, settings = now.model, query.max_listeners, context.settings
     options = RecommendOptions(
         top=query.top,
         include_heard=query.include_heard,
@@ -103,15 +106,14 @@ def _list_for(user_id: str, now: Snapshot, context: Context, query: ListQuery) -
     )
     listener = listener_of_user(model, user_row(now, user_id), options.discovery)
     if query.include_heard or most is not None:
-        return json_answer(recommendations_for(now, listener, options, user=user_id))
-    settings, at_ms = context.settings, time.time_ns() // 1_000_000
-    bucket_ms = bucket_of(at_ms, settings.explore_every_s)
+        return to_json(recommendations_for(now, listener, options, user=user_id))
     rng = generator_of(settings.explore_seed, user_id, now.manifest.version, bucket_ms)
     exploring = ExploreConfig(share=settings.explore if query.explore is None else query.explore)
     answer = recommendations_for(now, listener, options, user=user_id, exploring=exploring, rng=rng)
+    note_list(answer["items"])
     if settings.log_served:
-        context.served_queue.put(answer, at_ms, bucket_ms, query.max_per_artist)
-    return json_answer(answer)
+        context.served_log.write(slots_of(answer, at_ms, bucket_ms, query.max_per_artist))
+    return to_json(answer)
 
 
 @router.get(

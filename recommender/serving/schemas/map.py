@@ -116,3 +116,25 @@ class Fans(BaseModel):
     track: Track
     tracks: int = Field(description="How many tracks the catalog has.")
     items: list[FanItem]
+
+
+SHARES_EXAMPLE = {"track": "t3f9a01c2b4d5e6f7", "listeners": 0.62, "sound": 0.3, "popularity": 0.08}
+
+
+class Shares(BaseModel):
+    """What a track rests on for a user; the three sum to 1."""
+
+    model_config = with_example(SHARES_EXAMPLE)
+    track: str
+    listeners: float = Field(description="What others who listen alike play.")
+    sound: float
+    popularity: float
+
+
+class SharesAnswer(BaseModel):
+    """What tracks rest on for a user."""
+
+    model_config = with_example({"bundle": "20260118T101500-3fa94c", "user": "u17", "items": [SHARES_EXAMPLE]})
+    bundle: str
+    user: str
+    items: list[Shares]

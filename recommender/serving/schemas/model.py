@@ -25,6 +25,7 @@ class ModelAnswer(BaseModel):
             "listens_since": 3,
             "can_hear_uploads": True,
             "ears_ready": True,
+            "refused": "",
             "max_upload_bytes": 209715200,
             "metrics": {},
             "config": {},
@@ -42,7 +43,16 @@ class ModelAnswer(BaseModel):
     listens_since: int = Field(description="Listens in the store that this answer takes into account.")
     can_hear_uploads: bool
     ears_ready: bool = Field(description="Whether the audio model is in memory already.")
+    refused: str = Field(description="Why the bundle that is current does not answer; empty where it does.")
     max_upload_bytes: int
     metrics: dict[str, Any]
     config: dict[str, Any]
     packages: dict[str, str]
+
+
+class ReloadAnswer(BaseModel):
+    """The bundle that answers from now on."""
+
+    model_config = with_example({"bundle": "20260118T101500-3fa94c", "created_at": "2026-01-18T10:15:00+00:00"})
+    bundle: str
+    created_at: str

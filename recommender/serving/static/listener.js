@@ -1,46 +1,58 @@
-// The right side: choose a listener, see what they would get and why, and what a listen changes.
+// The right side: choose a listener, see what they would get and why, and what a word of theirs changes.
 
-import { api, latest, post, userPath } from "./api.js";
-import { byId, count, h, toast } from "./dom.js";
-import { basisBadge, evidence, knownBadge, sourceBadge, trackRow } from "./rows.js";
-import { explanation } from "./why.js";
+import { api, latest, send, userPath } from "./api.js";
+import { combobox } from "./combo.js";
+import { byId, count, h, remember, toast } from "./dom.js";
+import { compare, glide, leave, placesOf } from "./motion.js";
+import { recommendedRow } from "./recommended.js";
+import { basisBadge } from "./rows.js";
+import { showView } from "./views.js";
 
+const TOP = 20;
+const SAID = { love: "loved", hate: "hated", skip: "skipped", play: "played" };
 const field = byId("user");
-const options = byId("users");
 const list = byId("recommendations");
 const status = byId("listener-status");
+const change = byId("listener-change");
 const findUsers = latest();
 const getList = latest();
-const TOP = 20;
+const getShares = latest();
 let chosen = "";
 let onlyNew = false;
-let places = new Map();
+let items = [];
 let openTrack = () => {};
-let refreshFacts = () => {};
+let changed = () => {};
 
+/** Who is chosen; empty at first. */
 export const listener = () => chosen;
 
+/**
+ * @param {{onopen: (track: object) => void, onchange: (track: object) => void}} what
+ *   when a title is clicked, and when a verdict changed what is known of a track
+ */
 export function startListener({ onopen, onchange }) {
   openTrack = onopen;
-  refreshFacts = onchange;
+  changed = onchange;
 }
 
+/** Show what somebody would get. */
 export async function chooseListener(user) {
   chosen = user;
   field.value = user;
-  closeOptions();
-  places = new Map();
-  remember();
-  await show(false);
+  items = [];
+  change.replaceChildren();
+  remember("user", user);
+  await refresh();
 }
 
-async function show(compare) {
+async function refresh(cause = null) {
   if (!chosen) return;
-  status.textContent = places.size ? status.textContent : "Asking…";
+  if (!items.length) status.textContent = "Asking…";
   try {
     const answer = await getList(userPath(chosen, `/recommendations?top=${TOP}${onlyNew ? "&max_listeners=0" : ""}`));
     status.replaceChildren(`${answer.basis === "default" ? "Default list" : "For " + chosen}: ${answer.note}. `, basisBadge(answer.basis));
-    draw(answer.items, compare);
+    draw(answer.items, cause);
+    await showShares(answer);
   } catch (error) {
     if (error.name === "AbortError") return;
     if (error.status === 404) await showDefault();
@@ -51,106 +63,76 @@ async function show(compare) {
 async function showDefault() {
   // nothing is known of them: which new track they would like cannot be told
   setOnly(false);
-  const answer = await post("/v1/recommendations", { liked: [], top: TOP });
+  const answer = await send("/v1/recommendations", { liked: [], top: TOP });
   status.replaceChildren(
-    `${chosen} has not listened yet. This is the default: popular tracks and new releases by turns. Press Played on any track to begin. `,
+    `${chosen} has not listened yet. This is the default: popular tracks and new releases by turns. Love a track to begin. `,
     basisBadge(answer.basis),
   );
-  draw(answer.items, false);
+  draw(answer.items, null);
 }
 
-function draw(items, compare) {
-  const before = new Map([...list.children].map((row) => [row.dataset.track, row.getBoundingClientRect().top]));
-  let changed = 0;
-  const rows = items.map((item) => {
-    const was = places.get(item.track.id);
-    const move = compare ? moved(was, item.rank) : null;
-    if (move) changed += 1;
-    return recommendedRow(item, move);
-  });
-  places = new Map(items.map((item) => [item.track.id, item.rank]));
-  list.replaceChildren(...rows);
-  if (compare) {
-    animate(before);
-    toast(changed ? `Recorded: ${count(changed, "place")} of ${items.length} changed.` : "Recorded; the list stays as it is.");
-  }
+function draw(now, cause) {
+  const before = placesOf(list);
+  // places are compared without the track itself: that the rest moves up when it leaves is no news
+  const stays = items.map((item) => item.track.id).filter((id) => id !== cause?.track.id);
+  const { moves, gone } = compare(stays, now.filter((item) => item.track.id !== cause?.track.id).map((item) => item.track.id));
+  const titles = new Map(items.map((item) => [item.track.id, item.track.title]));
+  items = now;
+  const move = (id) => (cause && moves.has(id) ? moves.get(id) : undefined);
+  list.replaceChildren(...now.map((item) => recommendedRow(item, { move: move(item.track.id), user: () => chosen, open: openTrack, say })));
+  if (!cause) return;
+  glide(list, before);
+  tell(cause, moves, gone.map((id) => titles.get(id)));
 }
 
-function moved(was, is) {
-  if (was === undefined) return h("span", { className: "move in" }, "in");
-  if (was === is) return null;
-  const up = was > is;
-  const steps = Math.abs(was - is);
-  return h(
-    "span",
-    { className: `move ${up ? "up" : "down"}`, "aria-label": `${up ? "up" : "down"} ${count(steps, "place")}` },
-    `${up ? "▲" : "▼"}${steps}`,
-  );
+function tell(cause, moves, gone) {
+  const came = [...moves.values()].filter((by) => by === null).length;
+  const parts = [came && `${came} new`, gone.length && `gone: ${gone.slice(0, 3).join(", ")}${gone.length > 3 ? ` and ${gone.length - 3} more` : ""}`, moves.size - came && `${count(moves.size - came, "place")} moved`];
+  const text = parts.filter(Boolean).join("; ") || "the list stays as it is";
+  const why = `Because ${chosen} ${SAID[cause.verdict]} ${cause.track.title}: ${text}.`;
+  const undo = cause.verdict === "play" ? null : h("button", { type: "button", className: "quiet", onclick: () => say(cause.track, "clear") }, "Take it back");
+  change.replaceChildren(h("span", { dir: "auto" }, why), undo ?? "");
 }
 
-function recommendedRow(item, move) {
-  const track = item.track;
-  const why = h("div", { className: "why", hidden: true });
-  const ask = h(
-    "button",
-    {
-      type: "button",
-      className: "quiet",
-      "aria-expanded": "false",
-      "aria-label": `Why ${track.title}?`,
-      onclick: () => explain(track, ask, why),
-    },
-    "Why?",
-  );
-  const verdict = (label, skipped) =>
-    h(
-      "button",
-      {
-        type: "button",
-        className: skipped ? "quiet" : "quiet yes",
-        "aria-label": `${label} ${track.title}`,
-        onclick: () => record(track, skipped),
-      },
-      label,
-    );
-  return trackRow(track, {
-    lead: h("span", { className: "rank" }, String(item.rank), move),
-    details: [
-      h("p", { className: "reason", dir: "auto" }, item.reason),
-      h("p", { className: "marks" }, sourceBadge(item.source), evidence(item.evidence.listeners), knownBadge(item.confidence), ask),
-      why,
-    ],
-    actions: [verdict("Played", false), verdict("Skip", true)],
-    onopen: openTrack,
-    className: move ? "changed" : "",
-  });
+async function showShares(answer) {
+  const rows = [...list.children].filter((row) => row.fill);
+  if (answer.basis === "default" || !rows.length) return;
+  const asked = rows.map((row) => `track=${encodeURIComponent(row.dataset.track)}`).join("&");
+  const found = await getShares(userPath(answer.user, `/shares?${asked}`));
+  const byTrack = new Map(found.items.map((item) => [item.track, item]));
+  rows.forEach((row) => byTrack.has(row.dataset.track) && row.fill(byTrack.get(row.dataset.track)));
 }
 
-async function explain(track, button, box) {
-  const opened = button.getAttribute("aria-expanded") === "true";
-  button.setAttribute("aria-expanded", String(!opened));
-  box.hidden = opened;
-  if (opened) return;
-  try {
-    box.replaceChildren(explanation(await api(userPath(chosen, `/explanations/${encodeURIComponent(track.id)}`)), openTrack));
-  } catch (error) {
-    box.textContent = error.status === 404 ? "Nothing is known of this listener yet; popularity alone decides." : error.message;
-  }
-}
-
-export async function record(track, skipped) {
+/**
+ * Say what the listener makes of a track, and show what it changes.
+ * @param {object} track
+ * @param {"love" | "hate" | "skip" | "play" | "clear"} verdict
+ */
+export async function say(track, verdict) {
   if (!chosen) {
     toast("Choose a listener first.");
+    showView("listener");
     field.focus();
     return;
   }
   try {
-    const report = await post("/v1/listens", { listens: [{ user_id: chosen, track_id: track.id, skipped, id: newId() }] });
-    if (report.rejected) throw new Error(report.items[0].reason);
-    // places are compared without the track itself: that the rest moves up when it leaves is no news
-    places = new Map([...places.keys()].filter((id) => id !== track.id).map((id, place) => [id, place + 1]));
-    await show(true);
-    refreshFacts(track);
+    if (verdict === "skip" || verdict === "play") {
+      const listen = { user_id: chosen, track_id: track.id, skipped: verdict === "skip", id: newId() };
+      const report = await send("/v1/listens", { listens: [listen] });
+      if (report.rejected) throw new Error(report.items[0].reason);
+    } else {
+      await send(userPath(chosen, `/feedback/${encodeURIComponent(track.id)}`), { value: verdict }, "PUT");
+    }
+    if (verdict === "clear") {
+      const before = placesOf(list);
+      await refresh();
+      glide(list, before);
+      change.replaceChildren("Taken back: the list is what it was before.");
+    } else {
+      await leave([...list.children].find((row) => row.dataset.track === track.id));
+      await refresh({ track, verdict });
+    }
+    changed(track);
   } catch (error) {
     toast(error.message);
   }
@@ -164,100 +146,24 @@ function setOnly(value) {
 document.querySelectorAll("[data-only]").forEach((button) =>
   button.addEventListener("click", () => {
     setOnly(button.dataset.only === "new");
-    places = new Map();
-    show(false);
+    items = [];
+    change.replaceChildren();
+    refresh();
   }),
 );
 
 const newId = () => [...crypto.getRandomValues(new Uint32Array(4))].map((n) => n.toString(16).padStart(8, "0")).join("");
 
-function animate(before) {
-  if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
-  for (const row of list.children) {
-    const top = before.get(row.dataset.track);
-    const way = top === undefined ? 24 : top - row.getBoundingClientRect().top;
-    if (!way) continue;
-    row.animate(
-      [{ transform: `translateY(${way}px)`, opacity: top === undefined ? 0 : 1 }, { transform: "none", opacity: 1 }],
-      { duration: 420, easing: "cubic-bezier(.2,.8,.2,1)" },
-    );
-  }
+/** Suggest users, also one that is not there yet. */
+export async function suggestUsers(query) {
+  const path = `/v1/users?limit=8&query=${encodeURIComponent(query)}`;
+  const page = await findUsers(path).catch((error) => {
+    if (error.status === 403) return { items: [] }; // the key speaks of one user only
+    throw error;
+  });
+  const found = page.items.map((user) => ({ value: user.id, label: user.id, note: count(user.tracks_played, "track") }));
+  if (query && !page.items.some((user) => user.id === query)) found.push({ value: query, label: query, note: "a new listener" });
+  return found;
 }
 
-// the combobox
-let asked = 0;
-
-async function showOptions(query) {
-  const mine = ++asked;
-  let page;
-  try {
-    page = await findUsers(`/v1/users?limit=8&query=${encodeURIComponent(query)}`);
-  } catch (error) {
-    if (error.name !== "AbortError") status.textContent = error.message;
-    return;
-  }
-  // an answer that comes after the list was closed must not open it again
-  if (mine !== asked || document.activeElement !== field) return;
-  const found = page.items.map((user) => option(user.id, count(user.tracks_played, "track")));
-  if (query && !page.items.some((user) => user.id === query)) found.push(option(query, "a new listener"));
-  options.replaceChildren(...found);
-  options.hidden = found.length === 0;
-  field.setAttribute("aria-expanded", String(!options.hidden));
-  field.removeAttribute("aria-activedescendant");
-}
-
-function option(user, note) {
-  const item = h(
-    "li",
-    { role: "option", id: `user-${user}`, "aria-selected": "false", onmousedown: (event) => event.preventDefault(), onclick: () => chooseListener(user) },
-    h("span", { dir: "auto" }, user),
-    h("span", { className: "note" }, note),
-  );
-  item.user = user;
-  return item;
-}
-
-function closeOptions() {
-  asked += 1;
-  options.hidden = true;
-  field.setAttribute("aria-expanded", "false");
-}
-
-function step(by) {
-  const all = [...options.children];
-  const at = all.findIndex((item) => item.getAttribute("aria-selected") === "true");
-  const next = all[(at + by + all.length) % all.length] ?? all[0];
-  all.forEach((item) => item.setAttribute("aria-selected", String(item === next)));
-  field.setAttribute("aria-activedescendant", next.id);
-  next.scrollIntoView({ block: "nearest" });
-}
-
-field.addEventListener("focus", () => {
-  field.select();
-  showOptions("");
-});
-field.addEventListener("input", () => showOptions(field.value.trim()));
-field.addEventListener("blur", () => {
-  closeOptions();
-  field.value = chosen;
-});
-field.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") {
-    field.value = chosen;
-    closeOptions();
-  } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-    event.preventDefault();
-    if (options.hidden) showOptions("");
-    else step(event.key === "ArrowDown" ? 1 : -1);
-  } else if (event.key === "Enter") {
-    const active = options.querySelector('[aria-selected="true"]');
-    const name = active?.user ?? field.value.trim();
-    if (name) chooseListener(name);
-  }
-});
-
-function remember() {
-  const state = new URLSearchParams(location.hash.slice(1));
-  state.set("user", chosen);
-  history.replaceState(null, "", `#${state}`);
-}
+combobox(field, byId("users"), { find: suggestUsers, pick: chooseListener, free: chooseListener, resting: () => chosen });

@@ -5,9 +5,27 @@ import { play } from "./player.js";
 
 const PARTS = { factors: "plays", neighbours: "played together", content: "sound", popularity: "popularity", context: "anything else", distaste: "held back" };
 
+const THREE = [["listeners", "cf"], ["sound", "content"], ["popularity", "popularity"]];
+
+/**
+ * The three parts of a reason as a bar and in words; empty at first, so that nothing moves when they come.
+ * @returns {{element: Element, fill: (shares: {listeners: number, sound: number, popularity: number}) => void}}
+ */
+export function shareBar() {
+  const parts = THREE.map(([, kind]) => h("span", { className: `part ${kind}` }));
+  const words = h("span", { className: "share-words" }, "\u00a0");
+  const element = h("p", { className: "shares" }, h("span", { className: "share-bar", "aria-hidden": "true" }, parts), words);
+  const fill = (shares) => {
+    THREE.forEach(([name], place) => parts[place].style.setProperty("--share", shares[name]));
+    words.textContent = THREE.map(([name]) => `${name} ${Math.round(100 * shares[name])} %`).join(" · ");
+  };
+  return { element, fill };
+}
+
+/** An explanation, drawn. */
 export function explanation(answer, openTrack) {
   const widest = Math.max(...Object.values(answer.parts).map(Math.abs), 1e-9);
-  const shown = Object.entries(answer.parts).filter(([name, value]) => name !== "distaste" || value);
+  const shown = Object.entries(answer.parts).filter(([name, value]) => name !== "distaste" || Math.abs(value) >= 0.005);
   const bars = shown.map(([name, value]) => bar(PARTS[name] ?? name, name === "factors" || name === "neighbours" ? "cf" : name, value, widest));
   const percent = (share) => `${Math.round(100 * share)} %`;
   return h(
@@ -54,6 +72,7 @@ function alikeItem(subject, alike, openTrack) {
   return item;
 }
 
+/** A button that plays a track from some second on. */
 export function moment(track, seconds, label) {
   return h(
     "button",
