@@ -142,10 +142,10 @@ def cpu_of(server: psutil.Process) -> float:
 
 
 def memory_of(server: psutil.Process) -> tuple[float, float]:
-    """Return the megabytes that the largest process of a server holds, and how many of them it shares with nobody."""
-    found = [each.memory_full_info() for each in family(server) if each.status() != psutil.STATUS_ZOMBIE]
+    """Return the megabytes that the largest process of a server has allocated, and how many of its files it maps."""
+    found = [each.memory_info() for each in family(server) if each.status() != psutil.STATUS_ZOMBIE]
     largest = max(found, key=lambda info: info.rss)
-    return largest.rss / 1e6, largest.uss / 1e6
+    return (largest.rss - largest.shared) / 1e6, largest.shared / 1e6
 
 
 @contextmanager
@@ -307,8 +307,8 @@ def main() -> None:
                     measure(f"with {given.listens:g} listens/s", PORT, of_next_user, 4, server)
                     stop.set()
                     sender.join()
-                rss, private = memory_of(server)
-                print(f"{own}: RSS of an API process {rss:.0f} MB, of it private {private:.0f} MB")
+                own_mb, mapped_mb = memory_of(server)
+                print(f"{own}: an API process has {own_mb:.0f} MB of its own, and {mapped_mb:.0f} MB of files mapped")
             scans.append(plain_scans())
     scan, empty_ms = float(np.median(np.concatenate(scans))), float(np.median(rows[0][2].ms))
     print(f"plain scan {scan:.2f} ms (p99 {np.percentile(np.concatenate(scans), 99):.2f})")
