@@ -1,144 +1,195 @@
-"""Which engine narrows a large catalog down: recall of the best 200 by inner product, time and memory of each.
+"""Which engine finds the tracks of the highest scores, on one thread: how many of the best 200, in what time.
 
-Run from the repository, after ``pip install faiss-cpu usearch voyager`` (an engine that is not there is left out)::
+    python benchmarks/engines.py FOLDER [--users 60] [--depth 400]
 
-    python benchmarks/engines.py FOLDER [--users 60]
-
-Tracks and users are those of the bundle that ``benchmarks/serving.py`` makes in FOLDER, users' vectors and tracks' as the
-score has them. Every engine gets one thread, returns 400 tracks, and is judged by how many of the exact best 200 are
-among them. "Projected" vectors are those of `recommender.ranking.retrieval`.
+FOLDER holds the bundle of benchmarks/serving.py, or gets it. The exact scores are inner products of width 451
+(`scoring.track_vectors`) without the neighbours, which are sparse and are added in any case. Each engine returns `depth`
+tracks; recall is the share of the exact best 200 among them. Engines of whole vectors and engines of projected ones
+(`retrieval.code_tracks`) stand beside each other. "cold" is the time of a query after 32 MB of other memory were
+touched, as between two requests of a busy machine. faiss-cpu, usearch and voyager are needed for this table only.
 """
 
-from __future__ import annotations
-
 import argparse
-import os
-import sys
 import time
-from collections.abc import Callable, Iterator
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-for name in ("OMP", "OPENBLAS", "MKL"):
-    os.environ[f"{name}_NUM_THREADS"] = "1"
-
+import faiss
 import numpy as np
+import onnx
+import onnxruntime as ort
+import psutil
+import voyager
 from big_bundle import Size, ensure_bundle
+from onnx import TensorProto, helper, numpy_helper
+from usearch.index import Index as UsearchIndex
+from usearch.index import MetricKind, search
 
-from recommender.ranking.retrieval import best_of
-from recommender.ranking.scoring import track_vectors, user_vectors
-from recommender.ranking.taste import tastes_of
+from recommender.models.als import keep_one_blas_thread
+from recommender.ranking.ranker import listener_of_user
+from recommender.ranking.retrieval import _content_side, _vectors_of, code_tracks
+from recommender.ranking.scan import Coded, Scan
 from recommender.serving.bundle import current_bundle, load_bundle
 
-BEST, TAKEN = 200, 400
 Find = Callable[[np.ndarray], np.ndarray]
-Engine = tuple[str, float, Find]
+WANTED = 200
 
 
-def main() -> int:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main() -> None:
+    """Build each engine, ask it, print its line."""
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--users", type=int, default=60)
-    chosen = parser.parse_args()
-    model = load_bundle(current_bundle(ensure_bundle(chosen.folder, Size()))).model
-    rows = np.random.default_rng(5).choice(len(model.users), chosen.users, replace=False)
-    users = user_vectors(tastes_of(model, model.plays[rows]), model.standards, model.blend).vectors
-    tracks = track_vectors(model)
-    exact = [set(np.argpartition(-(tracks @ user), BEST)[:BEST].tolist()) for user in users]
-    index = model.retrieval
-    assert index is not None
-    short = np.ascontiguousarray(index.codes.T, dtype=np.float32)
-    queries = users @ index.projection
-    print(f"{len(tracks)} tracks, {tracks.shape[1]} values, {short.shape[1]} projected")
-    print(f"{'engine':34}{'recall@200':>11}{'p50 ms':>9}{'MB':>7}{'build s':>9}")
-    for engines, asked in (
-        (plain(tracks, "all values"), users),
-        (plain(short, "projected"), queries),
-        (others(short), queries),
-    ):
-        for label, megabytes, find, built in timed(engines):
-            report(label, megabytes, built, find, asked, exact)
-    report(
-        "onnxruntime 8-bit, projected (ours)",
-        index.codes.nbytes / 1e6,
-        0.0,
-        lambda u: best_of(index.scores(u), TAKEN),
-        users,
-        exact,
+    parser.add_argument("--depth", type=int, default=400)
+    given = parser.parse_args()
+    keep_one_blas_thread()
+    faiss.omp_set_num_threads(1)
+    model = load_bundle(current_bundle(ensure_bundle(given.folder, Size()))).model
+    rng, d = np.random.default_rng(2), model.factors.dim
+    users = rng.choice(len(model.users), given.users, replace=False).tolist()
+    sides = np.stack([listener_of_user(model, user).side.vector for user in users])
+    whole = model.track_index
+    exact = sides @ whole.T
+    best = np.argpartition(-exact, WANTED, axis=1)[:, :WANTED]
+    tracks = code_tracks(model)
+    small = np.concatenate(
+        [_vectors_of(model, rows, tracks.basis) for rows in np.array_split(np.arange(len(whole)), 16)]
     )
-    return 0
+    queries = np.stack(
+        [np.r_[_content_side(side, d) @ tracks.dual, side[d] - side[-2], side[-1]] for side in sides]
+    ).astype(np.float32)
+    print(f"{len(whole)} tracks, {whole.shape[1]} or {small.shape[1]} dimensions, best {WANTED} among {given.depth}")
+    print(f"{'engine':44}{'recall':>8}{'ms':>8}{'cold ms':>9}{'build s':>9}{'MB':>8}")
+    for vectors, asked, width in ((whole, sides, "whole"), (small, queries, "projected")):
+        for name, build in engines(given.depth).items():
+            before, start = psutil.Process().memory_info().rss, time.perf_counter()
+            find = build(np.ascontiguousarray(vectors))
+            built, size = time.perf_counter() - start, (psutil.Process().memory_info().rss - before) / 1e6
+            recall = float(np.mean([np.isin(mine, find(one)).mean() for mine, one in zip(best, asked, strict=True)]))
+            print(
+                f"{name + ', ' + width:44}{recall:8.4f}{timed(find, asked, 0):8.2f}{timed(find, asked, 4_000_000):9.2f}"
+                f"{built:9.1f}{size:8.0f}",
+                flush=True,
+            )
+            del find
 
 
-def timed(engines: Iterator[Engine]) -> Iterator[tuple[str, float, Find, float]]:
-    """Tell how long each engine took to be built."""
-    while True:
-        at = time.perf_counter()
-        try:
-            label, megabytes, find = next(engines)
-        except StopIteration:
-            return
-        yield label, megabytes, find, time.perf_counter() - at
+def timed(find: Find, queries: np.ndarray, junk: int) -> float:
+    """Return the median milliseconds of a query, `junk` floats being touched before each."""
+    other, ms = np.zeros(max(junk, 1)), []
+    for query in queries:
+        other += 1
+        start = time.perf_counter()
+        find(query)
+        ms.append((time.perf_counter() - start) * 1e3)
+    return float(np.median(ms))
 
 
-def report(label: str, megabytes: float, built: float, find: Find, asked: np.ndarray, exact: list[set[int]]) -> None:
-    """Print the line of one engine."""
-    taken, shares = [], []
-    for query, best in zip(asked, exact, strict=True):
-        at = time.perf_counter()
-        found = find(query)
-        taken.append(1e3 * (time.perf_counter() - at))
-        shares.append(len(best & set(np.asarray(found).tolist())) / len(best))
-    print(f"{label:34}{np.mean(shares):11.4f}{np.median(taken):9.2f}{megabytes:7.0f}{built:9.1f}", flush=True)
+def engines(depth: int) -> dict[str, Callable[[np.ndarray], Find]]:
+    """Return how each engine is built from vectors (n, width); it returns the rows that it finds for a query."""
+    return {
+        "BLAS float32": lambda vectors: lambda query: top(vectors @ query, depth),
+        "numpy int8, int32 sums": lambda vectors: numpy_int8(vectors, depth),
+        "onnxruntime, MatMulInteger (what we use)": lambda vectors: ours(vectors, depth),
+        "onnxruntime, MatMul float32": lambda vectors: onnx_float(vectors, depth),
+        "faiss Flat": lambda vectors: by_faiss(vectors, depth, "Flat"),
+        "faiss SQ8": lambda vectors: by_faiss(vectors, depth, "SQ8"),
+        "faiss SQ4": lambda vectors: by_faiss(vectors, depth, "SQ4"),
+        "faiss IVF300,Flat, nprobe 16": lambda vectors: by_faiss(vectors, depth, "IVF300,Flat", nprobe=16),
+        "faiss IVF300,Flat, nprobe 64": lambda vectors: by_faiss(vectors, depth, "IVF300,Flat", nprobe=64),
+        "faiss HNSW32, ef 512": lambda vectors: by_faiss(vectors, depth, "HNSW32,Flat", efSearch=512),
+        "usearch i8, exact": lambda vectors: usearch_exact(vectors, depth),
+        "usearch i8, HNSW, ef 512": lambda vectors: usearch_graph(vectors, depth),
+        "voyager E4M3, HNSW, ef 512": lambda vectors: by_voyager(vectors, depth),
+    }
 
 
-def plain(tracks: np.ndarray, what: str) -> Iterator[Engine]:
-    """Scan everything by BLAS."""
-    yield f"BLAS float32, {what}", tracks.nbytes / 1e6, lambda u: np.argpartition(-(tracks @ u), TAKEN)[:TAKEN]
+def top(scores: np.ndarray, depth: int) -> np.ndarray:
+    """Return the rows of the highest scores."""
+    return np.argpartition(-scores, depth)[:depth]
 
 
-def others(tracks: np.ndarray) -> Iterator[Engine]:
-    """Build the engines of other packages over projected vectors."""
-    n, dim = tracks.shape
-    faiss, usearch, voyager = (found(name) for name in ("faiss", "usearch.index", "voyager"))
-    if faiss is not None:
-        faiss.omp_set_num_threads(1)
-        eight_bits = faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT)
-        inverted = faiss.IndexIVFFlat(faiss.IndexFlatIP(dim), dim, 256, faiss.METRIC_INNER_PRODUCT)
-        inverted.nprobe = 16
-        graph = faiss.IndexHNSWFlat(dim, 32, faiss.METRIC_INNER_PRODUCT)
-        graph.hnsw.efSearch = TAKEN
-        for label, index, size in (
-            ("faiss flat", faiss.IndexFlatIP(dim), 4 * dim),
-            ("faiss 8-bit flat", eight_bits, dim),
-            ("faiss IVF 256, 16 probes", inverted, 4 * dim + 8),
-            ("faiss HNSW 32", graph, 4 * dim + 256),
-        ):
-            index.train(tracks)
-            index.add(tracks)
-            yield label, n * size / 1e6, lambda u, index=index: index.search(u[None], TAKEN)[1][0]
-    if usearch is not None:
-        graph = usearch.Index(ndim=dim, metric="ip", dtype="i8", expansion_search=TAKEN)
-        graph.add(np.arange(n), tracks / np.abs(tracks).max(), threads=1)
-        yield (
-            "usearch HNSW 8-bit",
-            n * (dim + 128) / 1e6,
-            lambda u: graph.search(u / np.abs(u).max(), TAKEN, threads=1).keys,
-        )
-    if voyager is not None:
-        graph = voyager.Index(voyager.Space.InnerProduct, num_dimensions=dim)
-        graph.add_items(tracks, num_threads=1)
-        yield "voyager HNSW", n * (4 * dim + 128) / 1e6, lambda u: graph.query(u, TAKEN, query_ef=TAKEN)[0]
+def numpy_int8(vectors: np.ndarray, depth: int) -> Find:
+    """Multiply codes as numpy does, which has no BLAS for integers."""
+    coded = Coded.of(vectors)
+    codes = np.ascontiguousarray(coded.codes.T).astype(np.int16)
+
+    def find(query: np.ndarray) -> np.ndarray:
+        stepped = query * coded.steps
+        asked = np.rint(stepped / np.abs(stepped).max() * 63).astype(np.int16)
+        return top(np.einsum("ij,j->i", codes, asked, dtype=np.int32), depth)
+
+    return find
 
 
-def found(package: str) -> Any:
-    """Import a package, None if it is not there."""
-    try:
-        return import_module(package)
-    except ImportError:
-        return None
+def ours(vectors: np.ndarray, depth: int) -> Find:
+    """Scan as the service does."""
+    scan = Scan.of(Coded.of(vectors))
+    return lambda query: scan.products(query).best(depth)[0]
+
+
+def onnx_float(vectors: np.ndarray, depth: int) -> Find:
+    """Multiply floats by onnxruntime."""
+    n, width = vectors.shape
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["a", "b"], ["c"])],
+        "scan",
+        [helper.make_tensor_value_info("a", TensorProto.FLOAT, [1, width])],
+        [helper.make_tensor_value_info("c", TensorProto.FLOAT, [1, n])],
+        [numpy_helper.from_array(np.ascontiguousarray(vectors.T), "b")],
+    )
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    made: onnx.ModelProto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    session = ort.InferenceSession(made.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return lambda query: top(session.run(None, {"a": query[None]})[0][0], depth)
+
+
+def by_faiss(vectors: np.ndarray, depth: int, factory: str, **search_settings: int) -> Find:
+    """Ask an index of faiss."""
+    index = faiss.index_factory(vectors.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
+    if factory.startswith("HNSW"):
+        faiss.downcast_index(index).hnsw.efConstruction = 64
+    index.train(vectors[:30_000])
+    index.add(vectors)
+    for name, value in search_settings.items():
+        faiss.ParameterSpace().set_index_parameter(index, name, value)
+    return lambda query: index.search(query[None], depth)[1][0]
+
+
+def usearch_exact(vectors: np.ndarray, depth: int) -> Find:
+    """Compare with all by usearch's kernels; every dimension counts alike in its 8 bits, so one step serves all."""
+    step = np.abs(vectors).max() / 127
+    codes = np.rint(vectors / step).astype(np.int8)
+
+    def find(query: np.ndarray) -> np.ndarray:
+        asked = np.rint(query / np.abs(query).max() * 127).astype(np.int8)
+        return search(codes, asked, depth, MetricKind.IP, exact=True, threads=1).keys
+
+    return find
+
+
+def usearch_graph(vectors: np.ndarray, depth: int) -> Find:
+    """Walk a graph of usearch."""
+    step = np.abs(vectors).max()
+    index = UsearchIndex(ndim=vectors.shape[1], metric=MetricKind.IP, dtype="i8", connectivity=32, expansion_search=512)
+    index.add(np.arange(len(vectors)), vectors / step, threads=2)
+    return lambda query: index.search(query / np.abs(query).max(), depth, threads=1).keys
+
+
+def by_voyager(vectors: np.ndarray, depth: int) -> Find:
+    """Walk a graph of voyager."""
+    index = voyager.Index(
+        voyager.Space.InnerProduct,
+        vectors.shape[1],
+        M=24,
+        ef_construction=80,
+        storage_data_type=voyager.StorageDataType.E4M3,
+    )
+    scale = np.abs(vectors).max()
+    index.add_items(vectors / scale, num_threads=2)
+    return lambda query: index.query(query / scale, depth, num_threads=1, query_ef=512)[0]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

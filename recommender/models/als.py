@@ -24,7 +24,7 @@ import functools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,7 @@ __all__ = [
     "fold_in_tracks",
     "fold_in_users",
     "initial_factors",
+    "keep_one_blas_thread",
     "one_blas_thread",
     "play_confidence",
     "quadratic_weight",
@@ -354,8 +355,19 @@ def _scale(config: AlsConfig) -> np.float32:
 
 def one_blas_thread() -> AbstractContextManager[Any]:
     """Leave the cores to `implicit`'s own threads, and the sums in one order whatever their number."""
+    if _kept:
+        return nullcontext()
     limit: AbstractContextManager[Any] = _blas().limit(limits=1, user_api="blas")
     return limit
+
+
+def keep_one_blas_thread() -> None:
+    """Do that for the rest of the process: a server's requests are many and small."""
+    if not _kept:
+        _kept.append(_blas().limit(limits=1, user_api="blas"))
+
+
+_kept: list[Any] = []
 
 
 @functools.cache

@@ -16,7 +16,7 @@ tracks turned out to have lie around their predictions as widely as the prior sa
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -30,6 +30,8 @@ from recommender.models.posterior import Bools, Floats, PosteriorConfig, diagona
 
 MIN_CALIBRATION_TRACKS = 10
 _BLOCK_VALUES = 4_000_000
+_TOGETHER = (16, 32, 64)
+"""Tracks with up to so many listeners are solved together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +42,7 @@ class Uncertainty:
     ----------
     by_track : csr_matrix, shape (n_tracks, n_users)
         The weights of the plays.
-    listeners : ndarray, shape (n_users, d), float64
+    listeners : ndarray, shape (n_users, d), float64 or float32
         User factors in the basis.
     basis : ndarray, shape (d, d), float64
         Columns are the eigenvectors of ``sum_all x x'``.
@@ -55,7 +57,7 @@ class Uncertainty:
     """
 
     by_track: sparse.csr_matrix
-    listeners: Floats
+    listeners: npt.NDArray[np.floating]
     basis: Floats
     spectrum: Floats
     noise: float
@@ -68,15 +70,6 @@ class Uncertainty:
         """The numbers of listeners that tracks have, ascending, and the place of each track among these."""
         counts, place = np.unique(np.diff(self.by_track.indptr), return_inverse=True)
         return counts, place
-
-    def grown(self, n_tracks: int) -> Uncertainty:
-        """Return this for a longer catalog, whose new tracks nobody has played."""
-        more = n_tracks - self.by_track.shape[0]
-        if not more:
-            return self
-        indptr = np.r_[self.by_track.indptr, np.full(more, self.by_track.indptr[-1])]
-        shape = (n_tracks, self.by_track.shape[1])
-        return replace(self, by_track=sparse.csr_matrix((self.by_track.data, self.by_track.indices, indptr), shape))
 
 
 def measure_uncertainty(
@@ -164,10 +157,21 @@ def rough_variances(uncertainty: Uncertainty, direction: npt.NDArray[np.floating
     ndarray, shape (n_tracks,), float64
     """
     counts, place = uncertainty.kinds
-    squares = (direction @ uncertainty.basis) ** 2
+    return sampled_variances(uncertainty, direction, counts)[place]
+
+
+def sampled_variances(
+    uncertainty: Uncertainty, direction: npt.NDArray[np.floating], counts: npt.NDArray[np.integer]
+) -> Floats:
+    """Return the variance of the scores of tracks with so many listeners (k,) that are a fair sample, shape (k,)."""
+    return np.asarray(sampled_factors(uncertainty, counts) @ (direction @ uncertainty.basis) ** 2)
+
+
+def sampled_factors(uncertainty: Uncertainty, counts: npt.NDArray[np.integer]) -> Floats:
+    """Return what the squares of a direction, in the basis, are multiplied by in `sampled_variances`, shape (k, d)."""
     sampled = counts[:, None] / max(uncertainty.n_users, 1) * uncertainty.spectrum
-    found: Floats = uncertainty.noise * (squares / (_diagonals(uncertainty, counts) + sampled)).sum(axis=1)[place]
-    return found
+    factors: Floats = uncertainty.noise / (_diagonals(uncertainty, counts) + sampled)
+    return factors
 
 
 def score_variances(
@@ -189,25 +193,31 @@ def score_variances(
     """
     by_track, d = uncertainty.by_track, len(uncertainty.spectrum)
     z = direction.astype(np.float64) @ uncertainty.basis
-    counts = np.diff(by_track.indptr)[rows]
+    counts = by_track.indptr[rows + 1] - by_track.indptr[rows]
     diagonals = _diagonals(uncertainty, counts)
     found = np.asarray((z**2 / diagonals).sum(axis=1))
     with one_blas_thread():
-        for n_plays in np.unique(counts[counts > 0]):
-            same = np.flatnonzero(counts == n_plays)
-            width = max(1, _BLOCK_VALUES // (d * max(int(n_plays), d)))
+        # what fills a short row up weighs nothing
+        sizes = np.array([0, *(size for size in _TOGETHER if size < d), d - 1])
+        classes = np.where(counts < d, sizes[np.searchsorted(sizes, np.minimum(counts, d - 1))], counts)
+        for n_plays in sorted(set(classes[counts > 0].tolist())):
+            same = np.flatnonzero((classes == n_plays) & (counts > 0))
+            width = max(1, _BLOCK_VALUES // (d * max(n_plays, d)))
             for start in range(0, len(same), width):
                 block = same[start : start + width]
-                places = by_track.indptr[rows[block]][:, None] + np.arange(n_plays)
+                inside = np.arange(n_plays) < counts[block][:, None]
+                places = np.where(inside, by_track.indptr[rows[block]][:, None] + np.arange(n_plays), 0)
                 weights = np.maximum(
                     quadratic_weight(by_track.data[places].astype(np.float64), uncertainty.als_config), 0
                 )
-                L, D = uncertainty.listeners[by_track.indices[places]] * np.sqrt(weights)[:, :, None], diagonals[block]
+                weights[~inside] = 0
+                L, D = uncertainty.listeners[by_track.indices[places]], diagonals[block]
+                L = L * np.sqrt(weights).astype(L.dtype)[:, :, None]
                 if n_plays < d:
-                    scaled = L / D[:, None, :]
+                    scaled = L / D[:, None, :].astype(L.dtype)
                     inner = scaled @ L.transpose(0, 2, 1)
                     inner[:, np.arange(n_plays), np.arange(n_plays)] += 1
-                    b = scaled @ z
+                    b = (scaled @ z.astype(L.dtype)).astype(np.float64)
                     found[block] -= (b * np.linalg.solve(inner, b[:, :, None])[:, :, 0]).sum(axis=1)
                 else:
                     A = L.transpose(0, 2, 1) @ L

@@ -21,12 +21,14 @@ from recommender.models.factors import Factors
 from recommender.models.neighbours import NeighboursConfig
 from recommender.ranking.learned import Learned
 from recommender.ranking.model import Blend, HybridModel, RankerConfig, Standards
-from recommender.ranking.retrieval import Retrieval
+from recommender.ranking.retrieval import CodedTracks
+from recommender.ranking.scan import Coded
 from recommender.ranking.sound import Sound
 
 KIND = "hybrid"
 
 _SOUND = ("vectors", "has_vector", "clip_vectors", "clip_tracks", "clip_starts_s", "center", "spread")
+_CODED = ("codes", "center", "steps")
 _STANDARDS = ("cf_mean", "cf_covariance", "content_mean", "content_covariance", "gram")
 
 
@@ -72,7 +74,8 @@ def save_hybrid(path: Path, model: HybridModel, version: str) -> None:
         prior_arrays, settings["prior"] = _take_apart(model.prior)
         arrays |= {f"prior.{name}": array for name, array in prior_arrays.items()}
     if model.retrieval is not None:
-        arrays |= {"retrieval.projection": model.retrieval.projection, "retrieval.codes": model.retrieval.codes}
+        arrays |= {"retrieval.basis": model.retrieval.basis, "retrieval.dual": model.retrieval.dual}
+        arrays |= {f"retrieval.{name}": getattr(model.retrieval.coded, name) for name in _CODED}
     if model.learned is not None:
         arrays["learned"] = _encode(model.learned.text)
     save_arrays(path, KIND, version, arrays, settings)
@@ -155,11 +158,17 @@ def _put_together(
             )
         ),
         validation=settings["validation"],
-        index=Retrieval(arrays["retrieval.projection"], arrays["retrieval.codes"])
-        if "retrieval.codes" in arrays
-        else None,
+        index=_index_in(arrays),
         learned=Learned(_decode(arrays["learned"])) if "learned" in arrays else None,
     )
+
+
+def _index_in(arrays: dict[str, Array]) -> CodedTracks | None:
+    """Return the index; None where there is none, or one of before, which is made again."""
+    if "retrieval.basis" not in arrays:
+        return None
+    coded = Coded(*(arrays[f"retrieval.{name}"] for name in _CODED))
+    return CodedTracks(arrays["retrieval.basis"], arrays["retrieval.dual"], coded)
 
 
 def _take_apart(prior: Prior) -> tuple[dict[str, Array], dict[str, Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import log1p
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -30,6 +31,7 @@ SMOOTHING = 0.01
 """alpha of Steck: the share of the wanted mix that every list is granted, so that a missing kind costs a finite sum."""
 
 _kinds: WeakKeyDictionary[Standards, Float32s] = WeakKeyDictionary()
+_kind_of: WeakKeyDictionary[HybridModel, npt.NDArray[np.int8]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +77,33 @@ def mix_gain(counts: Floats, wanted: Floats) -> Floats:
     return gain
 
 
+class MixSoFar:
+    """What each track of a pool would do for the mix of a list that grows.
+
+    That is `mix_gain` times the weight of the mix, less what all tracks have alike: only wanted kinds differ in it.
+    """
+
+    def __init__(self, mix: Mix) -> None:
+        self._mix, self._size = mix, 1
+        self._groups: list[int] = mix.groups.tolist()
+        self._counts = [0.0] * len(mix.wanted)
+        self._wanted = [(group, share) for group, share in enumerate(mix.wanted.tolist()) if share > 0]
+        self._by_group = np.zeros(len(mix.wanted))
+
+    def gains(self) -> Floats:
+        """Return what a track more would do, shape (p,)."""
+        for group, share in self._wanted:
+            held = (1 - SMOOTHING) * self._counts[group] + self._size * SMOOTHING * share
+            self._by_group[group] = self._mix.weight * self._size * share * log1p((1 - SMOOTHING) / held)
+        found: Floats = self._by_group[self._mix.groups]
+        return found
+
+    def add(self, place: int) -> None:
+        """Take in that the list has a place of the pool now."""
+        self._counts[self._groups[place]] += 1
+        self._size += 1
+
+
 def mix_of(groups: npt.NDArray[np.integer], n_groups: int) -> Floats:
     """Return the share of each kind among tracks of these kinds, shape (n_groups,); all alike where there is none."""
     counts = np.bincount(groups, minlength=n_groups).astype(np.float64)
@@ -101,9 +130,29 @@ def kinds_of(model: HybridModel, alike: AlikeVectors) -> Float32s:
     return found
 
 
+def keep_kinds(model: HybridModel, kinds: Float32s) -> None:
+    """Use kinds that were found before, of this very model."""
+    _kinds[model.standards] = kinds
+
+
 def nearest_kind(vectors: Float32s, kinds: Float32s) -> npt.NDArray[np.intp]:
     """Return the kind of each track, shape (k,)."""
     return np.asarray((vectors @ kinds.T).argmax(axis=1))
+
+
+def kind_of_tracks(
+    model: HybridModel, track_rows: npt.NDArray[np.integer], alike: AlikeVectors
+) -> npt.NDArray[np.intp]:
+    """Return the kind of each of some tracks, shape (k,); what was found for the same state of a model is kept."""
+    known = _kind_of.get(model)
+    if known is None or len(known) < len(model.catalog):
+        known = _kind_of[model] = np.full(len(model.catalog), -1, dtype=np.int8)
+    found = known[track_rows]
+    missing = np.flatnonzero(found < 0)
+    if len(missing):
+        rows = track_rows[missing]
+        found[missing] = known[rows] = nearest_kind(alike(model, rows), kinds_of(model, alike))
+    return np.asarray(found, dtype=np.intp)
 
 
 def _find_kinds(vectors: Float32s, seed: int) -> Float32s:

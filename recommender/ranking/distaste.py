@@ -59,13 +59,24 @@ def distaste_of(model: HybridModel, plays: sparse.csr_matrix, heard: sparse.csr_
     plays, heard : csr_matrix, shape (1, n_tracks)
         As `recommender.data.interactions` makes them: heard and not played is a skip, `DISLIKED` a dislike.
     """
-    liked = plays.indices[plays.data > 0]
-    disliked = heard.data == DISLIKED
-    against = disliked | ~np.isin(heard.indices, liked)
+    return distaste_of_rows(model, plays.indices[plays.data > 0], heard.indices, heard.data)
+
+
+def distaste_of_rows(
+    model: HybridModel,
+    played: npt.NDArray[np.integer],
+    heard: npt.NDArray[np.integer],
+    verdicts: npt.NDArray[np.floating],
+) -> Distaste | None:
+    """Do what `distaste_of` does, from the rows that were played (m,) and those that were heard, with verdicts (h,)."""
+    disliked = verdicts == DISLIKED
+    if len(heard) == len(played) and not disliked.any() and np.array_equal(heard, played):
+        return None
+    against = disliked | ~np.isin(heard, played)
     if not against.any():
         return None
-    rows = heard.indices[against].astype(np.int32)
-    liked = np.setdiff1d(liked, rows)
+    rows = heard[against].astype(np.int32)
+    liked = np.setdiff1d(played, rows)
     return Distaste(rows, disliked[against], alike_vectors(model, rows), alike_vectors(model, liked))
 
 

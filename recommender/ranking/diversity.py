@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from recommender.ranking.calibration import Mix, mix_gain
+from recommender.ranking.calibration import Mix, MixSoFar
 
 if TYPE_CHECKING:
     from recommender.ranking.model import HybridModel
 
 Float32s = npt.NDArray[np.float32]
+
+_NEVER = 1e300
 
 
 def alike_vectors(model: HybridModel, track_rows: npt.NDArray[np.integer]) -> Float32s:
@@ -35,8 +37,11 @@ def alike_vectors(model: HybridModel, track_rows: npt.NDArray[np.integer]) -> Fl
         that of the sound and that of the factors, where both are known, else that of the factors. Zeros for a track of
         which nothing is known.
     """
-    sides = np.hstack([_unit(model.posterior_factors[track_rows]), model.sound_vectors[track_rows]])
-    return _unit(sides)
+    factors, sound = model.posterior_factors[track_rows], model.sound_vectors[track_rows]
+    length = np.sqrt(np.einsum("ij,ij->i", factors, factors))
+    sides = (length > 1e-12).astype(np.float32) + model.has_vector[track_rows]
+    share = 1 / np.sqrt(np.maximum(sides, 1))
+    return np.hstack([factors * (share / np.maximum(length, 1e-12))[:, None], sound * share[:, None]])
 
 
 def choose(relevance: Float32s, vectors: Float32s, top: int, diversity: float, mix: Mix | None = None) -> list[int]:
@@ -62,24 +67,20 @@ def choose(relevance: Float32s, vectors: Float32s, top: int, diversity: float, m
     values = relevance.astype(np.float64)
     spread = float(values.std()) if len(values) else 0.0
     values = (1 - diversity) * (values - values.mean()) / spread if spread > 1e-9 else np.zeros(len(values))
-    nearest = np.zeros(len(values))
-    counts = np.zeros(len(mix.wanted)) if mix is not None else None
+    mixed = MixSoFar(mix) if mix is not None else None
+    own_share = 1 - mix.weight if mix is not None else 1.0
+    values, unlike = own_share * values, own_share * diversity
+    nearest = np.zeros(len(values), dtype=np.float32)
     chosen: list[int] = []
     for _ in range(min(top, len(values))):
-        gains = values - diversity * nearest
-        if mix is not None and counts is not None:
-            gains = (1 - mix.weight) * gains + mix.weight * mix_gain(counts, mix.wanted)[mix.groups]
-        gains[chosen] = -np.inf
+        gains = values - unlike * nearest if chosen and diversity else values
+        if mixed is not None:
+            gains = gains + mixed.gains()
         best = int(gains.argmax())
         chosen.append(best)
+        values[best] = -_NEVER
         if diversity:
-            nearest = np.maximum(nearest, vectors @ vectors[best])
-        if mix is not None and counts is not None:
-            counts[mix.groups[best]] += 1
+            np.maximum(nearest, vectors @ vectors[best], out=nearest)
+        if mixed is not None:
+            mixed.add(best)
     return chosen
-
-
-def _unit(vectors: Float32s) -> Float32s:
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    units: Float32s = np.divide(vectors, length, out=np.zeros(vectors.shape, dtype=np.float32), where=length > 1e-12)
-    return units

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from recommender.models.als import play_confidence
 from recommender.ranking.confidence import basis_of, confidences
 from recommender.ranking.default_list import default_sources
 from recommender.ranking.distaste import blame, distaste_of
 from recommender.ranking.learned import LEARNED_PARTS, features
-from recommender.ranking.model import Float32s, HybridModel
+from recommender.ranking.listener import Listener, listener_of
+from recommender.ranking.model import HybridModel
 from recommender.ranking.recommendation import RankedList, Recommendation, Source
 from recommender.ranking.scoring import (
     DEFAULT_DISCOVERY,
@@ -26,7 +26,7 @@ from recommender.ranking.scoring import (
     user_vectors,
 )
 from recommender.ranking.sound import SimilarTrack, clock, matching_seconds, query_of_row, similar_tracks
-from recommender.ranking.taste import binary, taste_system, tastes_of
+from recommender.ranking.taste import binary, tastes_of
 
 
 @dataclass(frozen=True)
@@ -199,17 +199,8 @@ def contributions_to(
     ndarray, shape (k, m), float64
         In the order of the columns of `plays`. Rows add up to the dot products of the user's folded-in factors and the
         tracks' posterior factors.
-
-    Notes
-    -----
-    ``x = A^-1 sum_j w_j y_j``, so ``y_i . x = sum_j w_j y_i' A^-1 y_j``; section 5 of Hu, Koren & Volinsky, ICDM 2008.
     """
-    confidence = play_confidence(plays, model.factors.config.play_emphasis)
-    if confidence.nnz == 0 or not model.knows_plays:
-        return np.zeros((len(track_rows), confidence.nnz))
-    matrix, played = taste_system(model, confidence.indices, confidence.data)
-    shares: npt.NDArray[np.float64] = model.posterior_factors[track_rows] @ np.linalg.solve(matrix, played.T)
-    return shares
+    return listener_of(model, plays, plays).contributions(track_rows)
 
 
 def reasons_for(model: HybridModel, plays: sparse.csr_matrix, ranked: RankedList) -> list[str]:
@@ -229,18 +220,35 @@ def reasons_for(model: HybridModel, plays: sparse.csr_matrix, ranked: RankedList
         with the seconds that match;
         how many listeners a popular one has; in a default list, that a track is popular or new.
     """
+    return reasons_of(listener_of(model, plays, plays), ranked)
+
+
+def reasons_of(listener: Listener, ranked: RankedList) -> list[str]:
+    """Do what `reasons_for` does, for a listener."""
+    model, played = listener.model, listener.played
     if ranked.basis == "default":
         return [_default_sentence(model, int(row)) for row in ranked.track_rows]
-    played_rows = binary(plays).indices
-    contributions = contributions_to(model, plays, ranked.track_rows)
-    alike = model.sound_vectors[ranked.track_rows] @ model.sound_vectors[played_rows].T
-    alike[:, ~model.has_vector[played_rows]] = -np.inf
-    alike[ranked.track_rows[:, None] == played_rows[None, :]] = -np.inf
-    contributions[ranked.track_rows[:, None] == played_rows[None, :]] = -np.inf
+    same = ranked.track_rows[:, None] == played
+    contributions = np.where(same, -np.inf, listener.contributions(ranked.track_rows))
+    alike = model.sound_vectors[ranked.track_rows] @ listener.played_sound.T
+    alike[same | ~model.has_vector[played]] = -np.inf
     return [
-        _sentence(model, played_rows, int(row), source, contributions[place], alike[place])
-        for place, (row, source) in enumerate(zip(ranked.track_rows, ranked.sources, strict=True))
+        _sentence(model, played, row, source, *best)
+        for row, source, *best in zip(
+            ranked.track_rows.tolist(),
+            ranked.sources,
+            *_best_of(contributions),
+            *_best_of(alike),
+            strict=True,
+        )
     ]
+
+
+def _best_of(values: npt.NDArray[np.floating]) -> tuple[list[int], list[float]]:
+    """Return the place of each row's largest value, and that value; -1 and -inf where there is none."""
+    if not values.shape[1]:
+        return [-1] * len(values), [-np.inf] * len(values)
+    return values.argmax(axis=1).tolist(), values.max(axis=1).tolist()
 
 
 def explain_lists(
@@ -266,20 +274,21 @@ def explain_lists(
 
 def _sentence(
     model: HybridModel,
-    played_rows: npt.NDArray[np.integer],
+    played: npt.NDArray[np.integer],
     row: int,
     source: Source,
-    contributions: npt.NDArray[np.float64],
-    alike: Float32s,
+    pulled: int,
+    pull: float,
+    sounds: int,
+    likeness: float,
 ) -> str:
     listeners = int(model.evidence[row])
-    pulled = int(contributions.argmax()) if len(played_rows) and contributions.max() > 0 else None
-    sounds = int(alike.argmax()) if len(played_rows) and alike.max() > 0 and model.has_vector[row] else None
-    because = f"because you played {named(model, int(played_rows[pulled]))}" if pulled is not None else ""
-    like = _likeness(model, row, int(played_rows[sounds])) if sounds is not None else ""
+    because = f"because you played {named(model, int(played[pulled]))}" if pull > 0 else ""
+    told = source == "content" or (source == "mixed" and pulled != sounds) or (source != "popularity" and not because)
+    like = _likeness(model, row, int(played[sounds])) if told and likeness > 0 and model.has_vector[row] else ""
     if source == "content" and like:
         return like if listeners else f"new: {like}"
-    if source == "mixed" and because and like and pulled != sounds:
+    if source == "mixed" and because and like:
         return f"{because}, and {like}"
     if source != "popularity" and (because or like):
         return because or like

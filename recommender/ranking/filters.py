@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
@@ -39,11 +41,11 @@ def cap_artists(
         return np.ones(len(rows), dtype=bool)
     codes = artist_codes[rows]
     order = np.argsort(codes, kind="stable")
-    ordered = codes[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(rows) else np.empty(0, dtype=np.int64)
-    position = np.arange(len(rows)) - np.repeat(starts, np.diff(np.r_[starts, len(rows)]))
+    ordered, places = codes[order], np.arange(len(rows))
+    begins = np.ones(len(rows), dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=begins[1:])
     kept = np.empty(len(rows), dtype=bool)
-    kept[order] = position < max_per_artist
+    kept[order] = places - np.maximum.accumulate(np.where(begins, places, 0)) < max_per_artist
     return kept
 
 
@@ -70,20 +72,30 @@ def space_artists(
     >>> space_artists(np.array([0, 1, 2, 3]), np.array([7, 7, 8, 9]), 1).tolist()
     [0, 2, 1, 3]
     """
-    codes = artist_codes[rows]
-    if gap == 0 or len(np.unique(codes)) == len(codes):
+    codes = artist_codes[rows].tolist()
+    if gap == 0 or _is_spaced(codes, gap):
         return np.arange(len(rows))
     left, order = list(range(len(rows))), []
     last: dict[int, int] = {}
-    counts = dict(zip(*np.unique(codes, return_counts=True), strict=True))
+    counts = Counter(codes)
     for place in range(len(rows)):
         since = [place - last.get(codes[at], -len(rows) - gap) for at in left]
         free = [at for at, passed in zip(left, since, strict=True) if passed > gap]
         late = 2 * place >= len(rows)
         urgent = [at for at in free if late and (counts[codes[at]] - 1) * (gap + 1) + 1 >= len(left)]
-        best = (urgent or free or [left[int(np.argmax(since))]])[0]
+        best = (urgent or free or [left[since.index(max(since))]])[0]
         left.remove(best)
         order.append(best)
         last[codes[best]] = place
         counts[codes[best]] -= 1
     return np.array(order, dtype=np.intp)
+
+
+def _is_spaced(codes: list[int], gap: int) -> bool:
+    """Tell whether at least `gap` others stand between two of one artist already."""
+    last: dict[int, int] = {}
+    for place, code in enumerate(codes):
+        if place - last.get(code, -gap - 1) <= gap:
+            return False
+        last[code] = place
+    return True

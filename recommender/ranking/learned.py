@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from recommender.ranking.model import Float32s, HybridModel
-from recommender.ranking.scoring import PARTS, UserVectors
+from recommender.ranking.scoring import PARTS, Side, UserVectors, fame
 
 if TYPE_CHECKING:
     from lightgbm import Booster
@@ -93,16 +93,22 @@ def features(
     plays: sparse.csr_matrix,
     track_rows: npt.NDArray[np.integer],
 ) -> Float32s:
+    """Return `side_features` of the row `user` of `users`, whose plays are `plays` (1, n_tracks)."""
+    return side_features(model, users.side(user), np.unique(plays.indices[plays.data > 0]), track_rows)
+
+
+def side_features(
+    model: HybridModel, side: Side, played: npt.NDArray[np.integer], track_rows: npt.NDArray[np.integer]
+) -> Float32s:
     """Return what the learned ranker knows of a user and some tracks.
 
     Parameters
     ----------
     model : HybridModel
-    users : UserVectors
-    user : int
-        The row in `users`.
-    plays : csr_matrix, shape (1, n_tracks)
-        Of that user.
+    side : Side
+        The user's side of the score.
+    played : ndarray, shape (m,), int
+        The tracks that the user played, each once.
     track_rows : ndarray, shape (k,), int
 
     Returns
@@ -112,25 +118,23 @@ def features(
         deviations; log(1 + n) of the track's listeners, the user's plays and those of other tracks by the artist; w; 1
         where there is an embedding; CF less content. Content is 0 where there is none.
     """
-    d = model.posterior_factors.shape[1]
-    vector = users.vectors[user]
+    d, vector = model.posterior_factors.shape[1], side.vector
     factors = model.posterior_factors[track_rows] @ vector[:d] + vector[d]
-    near = users.neighbours[user].toarray()[0, track_rows]
+    near = side.near_of(track_rows)
     index = np.hstack([model.prior_means[track_rows], model.sound_vectors[track_rows]])
     embedded = model.has_vector[track_rows].astype(np.float32)
     content = embedded * (index @ vector[d + 1 : -2] + vector[-2])
-    played = np.unique(plays.indices[plays.data > 0])
     codes = model.artist_codes
-    by_artist = np.bincount(codes[played], minlength=int(codes.max(initial=0)) + 1)
-    others = by_artist[codes[track_rows]] - np.isin(track_rows, played)
+    others = (codes[track_rows][:, None] == codes[played]).sum(axis=1) - np.isin(track_rows, played)
+    evidence = model.evidence[track_rows]
     columns = (
         factors,
         near,
         content,
-        model.track_index[track_rows, -1],
-        np.log1p(model.evidence[track_rows]),
+        fame(model, evidence),
+        np.log1p(evidence),
         np.full(len(track_rows), np.log1p(len(played))),
-        model.track_index[track_rows, d],
+        model.play_weight[track_rows],
         embedded,
         np.log1p(others),
         factors + near - content,
@@ -138,14 +142,10 @@ def features(
     return np.round(np.column_stack(columns), DECIMALS).astype(np.float32)
 
 
-def learned_corrections(
-    model: HybridModel,
-    users: UserVectors,
-    user: int,
-    plays: sparse.csr_matrix,
-    track_rows: npt.NDArray[np.integer],
+def side_corrections(
+    model: HybridModel, side: Side, played: npt.NDArray[np.integer], track_rows: npt.NDArray[np.integer]
 ) -> npt.NDArray[np.float64]:
     """Return what the learned ranker adds to the blend's scores of tracks, shape (k,); 0 where the model has none."""
     if model.learned is None:
         return np.zeros(len(track_rows))
-    return model.learned.corrections(features(model, users, user, plays, track_rows))
+    return model.learned.corrections(side_features(model, side, played, track_rows))

@@ -21,12 +21,9 @@ from recommender.ranking.sound import Sound
 
 if TYPE_CHECKING:
     from recommender.ranking.learned import Learned
-    from recommender.ranking.retrieval import Retrieval
+    from recommender.ranking.retrieval import CodedTracks
 
 Float32s = npt.NDArray[np.float32]
-
-DEFAULT_POOL = 2000
-"""A default list in a large catalog is chosen from so many most played, and so many latest unplayed tracks."""
 
 
 @dataclass(frozen=True)
@@ -179,10 +176,10 @@ class HybridModel:
         What was tried, chosen and measured; JSON.
     learned : Learned or None
         Re-orders what the blend has drawn, where that was measured to be better.
-    index : Retrieval or None
+    index : CodedTracks or None
         Of the tracks as they were when it was built; None builds one where there are many.
     changed_rows : ndarray, shape (k,), int32
-        Tracks that changed or came since: they are candidates always.
+        Tracks that changed or came since then.
     """
 
     catalog: Catalog
@@ -202,7 +199,7 @@ class HybridModel:
     config: RankerConfig
     validation: dict[str, Any]
     learned: Learned | None = None
-    index: Retrieval | None = None
+    index: CodedTracks | None = None
     changed_rows: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, dtype=np.int32))
 
     def __post_init__(self) -> None:
@@ -255,22 +252,11 @@ class HybridModel:
         return play_weight(self)
 
     @cached_property
-    def retrieval(self) -> Retrieval | None:
+    def retrieval(self) -> CodedTracks | None:
         """What many tracks are narrowed down with, None where they are few; see `recommender.ranking.retrieval`."""
-        from recommender.ranking.retrieval import NARROW_FROM, build_retrieval
+        from recommender.ranking.retrieval import code_tracks, is_large
 
-        if self.index is not None or len(self.catalog) < NARROW_FROM or not self.knows_plays:
-            return self.index
-        return build_retrieval(self)
-
-    @cached_property
-    def default_rows(self) -> npt.NDArray[np.int32]:
-        """The most played tracks, and the latest of those without a play: what default lists are chosen from."""
-        played, unplayed = np.flatnonzero(self.evidence > 0), np.flatnonzero(self.evidence == 0)
-        if len(played) > DEFAULT_POOL:
-            played = played[np.argpartition(-self.evidence[played], DEFAULT_POOL)[:DEFAULT_POOL]]
-        latest = unplayed[np.lexsort((unplayed, -self.catalog.release_ranks[unplayed]))][:DEFAULT_POOL]
-        return np.sort(np.r_[played, latest]).astype(np.int32)
+        return code_tracks(self) if self.index is None and is_large(self) else self.index
 
     @cached_property
     def track_index(self) -> Float32s:

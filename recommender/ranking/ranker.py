@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,9 @@ from scipy import sparse
 
 from recommender.data.progress import Progress, silent
 from recommender.errors import DataError
+from recommender.models.als import one_blas_thread
 from recommender.ranking.artifact import load_hybrid, save_hybrid
-from recommender.ranking.calibration import Mix, kinds_of, mix_of, nearest_kind
+from recommender.ranking.calibration import Mix, kind_of_tracks, kinds_of, mix_of, nearest_kind
 from recommender.ranking.candidates import best_rows
 from recommender.ranking.confidence import basis_of, confidences
 from recommender.ranking.default_list import default_order, default_sources
@@ -22,18 +23,20 @@ from recommender.ranking.explain import Explanation, explain, explain_lists, rea
 from recommender.ranking.filters import cap_artists, leave_out, space_artists
 from recommender.ranking.fitting import fit_hybrid
 from recommender.ranking.learned import POOL as LEARNED_POOL
-from recommender.ranking.learned import learned_corrections
+from recommender.ranking.learned import side_corrections
+from recommender.ranking.listener import Listener, listener_of, listener_of_user
 from recommender.ranking.live import with_feedback, with_live_plays, with_new_tracks, without_users
 from recommender.ranking.model import Blend, Float32s, HybridModel, RankerConfig
 from recommender.ranking.recommendation import RankedList, Recommendation, RecommendOptions, Source
-from recommender.ranking.retrieval import NARROW_FROM, best_of, rough_scores
+from recommender.ranking.retrieval import Shortlist, default_shortlist, is_large, shortlist
+from recommender.ranking.scan import Products
 from recommender.ranking.scoring import (
-    UserVectors,
+    Side,
     check_block,
     dialled_fame,
     score_block,
-    score_parts,
     score_users,
+    side_parts,
     sources_of,
     user_vectors,
 )
@@ -56,11 +59,15 @@ __all__ = [
     "explain",
     "explain_lists",
     "fit_hybrid",
+    "listener_of",
+    "listener_of_user",
     "load_hybrid",
     "query_of_row",
     "query_of_vector",
     "reasons_for",
     "recommend",
+    "recommend_one",
+    "recommend_whole",
     "save_hybrid",
     "score_users",
     "served_scores",
@@ -76,15 +83,16 @@ BLOCK_BYTES = 64 * 2**20
 """Memory that the scores of a block of users may take."""
 
 BLOCK_USERS = 1024
-
-CANDIDATES = 400
-"""At least so many tracks of a large catalog are scored exactly."""
-
-ROW_BLOCK = 10_000
 """Most users in a block: each brings the neighbours of all that was played along."""
+
+REPORTED = 256
+"""Users between two reports of progress."""
 
 POOL = 5
 """A list is chosen from so many times its length; from more only where the artist cap leaves too few."""
+
+DEPTH = 2
+"""A short list holds so many times the pool that is drawn from it; more where that is not enough."""
 
 
 def recommend(
@@ -121,9 +129,30 @@ def recommend(
     """
     options = options or RecommendOptions()
     check_block(model, plays, heard)
+    if not is_large(model):
+        return recommend_whole(model, plays, heard, options, progress)
+    report, lists = progress or silent, []
+    plays, heard = sparse.csr_matrix(plays), sparse.csr_matrix(heard)
+    with one_blas_thread():
+        for user in range(plays.shape[0]):
+            lists.append(recommend_one(listener_of(model, plays[user], heard[user], options.discovery), options))
+            if len(lists) % REPORTED == 0:
+                report(len(lists), plays.shape[0])
+    report(len(lists), plays.shape[0])
+    return lists
+
+
+def recommend_whole(
+    model: HybridModel,
+    plays: sparse.csr_matrix,
+    heard: sparse.csr_matrix,
+    options: RecommendOptions | None = None,
+    progress: Progress | None = None,
+) -> list[RankedList]:
+    """Do what `recommend` does by scoring all tracks for blocks of users; its twin where there are many tracks."""
+    options = options or RecommendOptions()
     candidates = _candidates(model, options.candidate_rows)
     everything = len(candidates) == len(model.catalog)
-    narrow = len(candidates) >= NARROW_FROM and model.retrieval is not None
     size = min(BLOCK_USERS, max(1, BLOCK_BYTES // (4 * max(1, len(candidates)))))
     plays, heard = sparse.csr_matrix(plays), sparse.csr_matrix(heard)
     report, lists = progress or silent, []
@@ -131,109 +160,109 @@ def recommend(
         block = plays[start : start + size]
         tastes = tastes_of(model, block)
         users = user_vectors(tastes, model.standards, model.blend, options.discovery)
+        scores = score_block(model, users, None if everything else candidates)
         mine = heard[start : start + size]
-        if not narrow:
-            scores = score_block(model, users, None if everything else candidates)
-            if not options.include_heard:
-                leave_out(scores, mine if everything else mine[:, candidates])
+        if not options.include_heard:
+            leave_out(scores, mine if everything else mine[:, candidates])
         for user, known in enumerate(tastes.known_plays.tolist()):
             held = distaste_of(model, block[user], mine[user]) if options.distaste else None
-            if narrow:
-                allowed = None if everything else candidates
-                lists.append(_narrow_list(model, users, user, known, block[user], mine[user], held, allowed, options))
-            else:
-                found = _one_list(model, users, user, scores[user], known, block[user], held, candidates, options)
-                assert found is not None
-                lists.append(found)
+            played = block[user].indices[block[user].data > 0]
+            found = _one_list(model, users.side(user), scores[user], known, played, held, candidates, options)
+            assert found is not None
+            lists.append(found)
         report(len(lists), plays.shape[0])
     return lists
 
 
-def _narrow_list(
-    model: HybridModel,
-    users: UserVectors,
-    user: int,
-    known_plays: int,
-    plays: sparse.csr_matrix,
-    heard: sparse.csr_matrix,
-    held: Distaste | None,
-    allowed: npt.NDArray[np.int32] | None,
-    options: RecommendOptions,
+def recommend_one(
+    listener: Listener, options: RecommendOptions | None = None, estimated: Products | None = None
 ) -> RankedList:
-    """Make a list from the candidates that are surely the best of many; from all where these do not do."""
-    left_out = np.empty(0, dtype=np.int32) if options.include_heard else heard.indices
-    wanted = max(CANDIDATES, 2 * POOL * options.top)
-    if known_plays:
-        rough = rough_scores(model, users, user, options.popularity)
-        rough[left_out] = -np.inf
-        if allowed is not None:
-            kept = np.full(len(rough), -np.inf, dtype=np.float32)
-            kept[allowed] = rough[allowed]
-            rough = kept
-        best = best_of(rough, wanted)
-    else:
-        best = np.setdiff1d(model.default_rows, left_out)
-        if allowed is not None:
-            best = np.intersect1d(best, allowed)
+    """Recommend to one listener, as `recommend` does, from a short list instead of all tracks.
 
-    def attempt(rows: npt.NDArray[np.integer], partial: bool) -> RankedList | None:
-        ours = rows.astype(np.int32)
-        scores = _exact_scores(model, users.of(user), ours)
-        return _one_list(model, users, user, scores, known_plays, plays, held, ours, options, partial=partial)
+    Parameters
+    ----------
+    listener : Listener
+        Made with ``options.discovery``.
+    options : RecommendOptions, optional
+    estimated : Products, optional
+        By `retrieval.estimates`, where it is there already.
 
-    found = attempt(best, True)
-    if found is None:
-        everything = np.arange(len(model.catalog)) if allowed is None else allowed
-        found = attempt(np.setdiff1d(everything, left_out), False)
-    assert found is not None
-    return found
+    Returns
+    -------
+    RankedList
+
+    Raises
+    ------
+    DataError
+        If a candidate row is not in the catalog.
+    """
+    options, model = options or RecommendOptions(), listener.model
+    if options.candidate_rows is not None:
+        options = replace(options, candidate_rows=_candidates(model, options.candidate_rows))
+    held, depth = listener.held(options.distaste), DEPTH * _pool_size(model, listener.known_plays, options)
+    while True:
+        if listener.known_plays:
+            short = shortlist(listener, depth, options, estimated)
+        else:
+            short = default_shortlist(listener, depth, options)
+        found = _one_list(
+            model,
+            listener.side,
+            short.scores,
+            listener.known_plays,
+            listener.played,
+            held,
+            short.rows,
+            options,
+            short,
+        )
+        if found is not None:
+            return found
+        depth *= 4
 
 
-def _exact_scores(model: HybridModel, user: UserVectors, rows: npt.NDArray[np.int32]) -> Float32s:
-    blocks = [score_block(model, user, rows[at : at + ROW_BLOCK])[0] for at in range(0, len(rows), ROW_BLOCK)]
-    return np.concatenate(blocks) if blocks else np.empty(0, dtype=np.float32)
+def _pool_size(model: HybridModel, known_plays: int, options: RecommendOptions) -> int:
+    return max(POOL * options.top, LEARNED_POOL if model.learned is not None and known_plays else 0)
 
 
 def _one_list(
     model: HybridModel,
-    users: UserVectors,
-    user: int,
+    side: Side,
     scores: Float32s,
     known_plays: int,
-    plays: sparse.csr_matrix,
+    played: npt.NDArray[np.integer],
     held: Distaste | None,
     candidates: npt.NDArray[np.int32],
     options: RecommendOptions,
-    *,
-    partial: bool = False,
+    short: Shortlist | None = None,
 ) -> RankedList | None:
     """Draw a pool of candidates, choose the list from it, put the list in order.
 
-    None where the candidates are the best of more (`partial`) and others might belong into the list.
+    None if the candidates are those of a short list, and the list needs what may be outside of it.
     """
-    reorders = model.learned is not None and known_plays > 0
-    size = min(len(scores), max(POOL * options.top, LEARNED_POOL if reorders else 0))
+    is_whole = short is None or short.is_whole
+    size = min(len(scores), _pool_size(model, known_plays, options))
     while True:
         draw = _best_pool if known_plays else _default_pool
-        drawn = draw(model, scores, held, candidates, options, size, partial)
-        if drawn is None:
+        pool = draw(model, scores, held, candidates, options, size)
+        if short is not None and not is_whole and not _stands_above(model, pool, short, size):
             return None
-        pool = drawn
-        if reorders:
-            pool = pool.corrected(learned_corrections(model, users, user, plays, candidates[pool.places]))
+        if model.learned is not None and known_plays:
+            pool = pool.corrected(side_corrections(model, side, played, candidates[pool.places]))
         pool = pool.only(cap_artists(candidates[pool.places], model.artist_codes, options.max_per_artist))
-        if len(pool.places) >= options.top:
+        if len(pool.places) >= options.top or (size == len(scores) and is_whole):
             break
         if size == len(scores):
-            if partial:
-                return None
-            break
-        size = len(scores)
-    chosen = _choose(model, candidates[pool.places], pool.values, plays, options) if known_plays else slice(options.top)
+            return None
+        size = min(4 * size, len(scores))
+    chosen = (
+        _choose(model, candidates[pool.places], pool.values, played, options) if known_plays else slice(options.top)
+    )
     pool = pool.only(chosen)
     pool = pool.only(space_artists(candidates[pool.places], model.artist_codes, options.artist_gap))
     rows = candidates[pool.places]
-    sources = sources_of(score_parts(model, users, user, rows)) if known_plays else default_sources(model, rows)
+    parts = side_parts(model, side, rows) if short is None else short.parts[pool.places]
+    sources = sources_of(parts) if known_plays else default_sources(model, rows)
     return RankedList(
         rows,
         (scores[pool.places] + pool.gained - pool.lost).astype(np.float32),
@@ -242,6 +271,16 @@ def _one_list(
         basis_of(known_plays),
         known_plays,
     )
+
+
+def _stands_above(model: HybridModel, pool: Pool, short: Shortlist, size: int) -> bool:
+    """Tell whether a pool of a short list is what it would be if all tracks were candidates."""
+    values = pool.values
+    if not pool.is_default:
+        return len(values) >= size and float(values.min()) > short.floor
+    # popular and new ones are each there in their order, only penalties could let others pass
+    popular = values[model.evidence[short.rows[pool.places]] > 0]
+    return size <= short.depth and (len(popular) < size or not pool.lost.any() or float(popular.min()) > short.floor)
 
 
 def served_scores(model: HybridModel, plays: sparse.csr_matrix, allowed: npt.NDArray[np.bool_]) -> Float32s:
@@ -268,7 +307,8 @@ def served_scores(model: HybridModel, plays: sparse.csr_matrix, allowed: npt.NDA
     for user in np.flatnonzero(tastes.known_plays).tolist():
         best = best_rows(scores[user], LEARNED_POOL, model.evidence)
         if len(best):
-            learned = scores[user, best] + learned_corrections(model, users, user, plays[user], best)
+            played = np.unique(plays[user].indices[plays[user].data > 0])
+            learned = scores[user, best] + side_corrections(model, users.side(user), played, best)
             scores[user] -= max(0, scores[user, best[-1]] - learned.min())
             scores[user, best] = learned
     return scores
@@ -288,16 +328,19 @@ class Pool:
         What skips and dislikes took from the score.
     gained : ndarray, shape (p,), float64
         What the learned ranker added to it.
+    is_default : bool
+        Whether it is for somebody without plays: popular and new tracks by turns.
     """
 
     places: npt.NDArray[np.intp]
     values: Float32s
     lost: npt.NDArray[np.float64]
     gained: npt.NDArray[np.float64]
+    is_default: bool = False
 
     def only(self, kept: npt.NDArray[Any] | slice) -> Pool:
         """Return a part of the pool, by a mask or by positions."""
-        return Pool(self.places[kept], self.values[kept], self.lost[kept], self.gained[kept])
+        return Pool(self.places[kept], self.values[kept], self.lost[kept], self.gained[kept], self.is_default)
 
     def corrected(self, gained: npt.NDArray[np.float64]) -> Pool:
         """Return the pool in the order that it has after this is added."""
@@ -313,8 +356,7 @@ def _best_pool(
     candidates: npt.NDArray[np.int32],
     options: RecommendOptions,
     size: int,
-    partial: bool,
-) -> Pool | None:
+) -> Pool:
     """Draw the best `size` candidates once the popularity dial, skips and dislikes have had their say.
 
     Penalties only take away: once the last of the pool stands above everything that was not looked at, nothing of that
@@ -333,10 +375,7 @@ def _best_pool(
             lost = penalties(model, held, candidates[best], options.distaste)
         values = (wanted[best] - lost).astype(np.float32)
         order = np.lexsort((best, -evidence[best], -values))[:size]
-        stands_above = held is None or not len(best) or values[order[-1]] > wanted[best[-1]]
-        if partial and len(best) < depth and not stands_above:
-            return None
-        if stands_above or len(best) < depth:
+        if held is None or not len(best) or len(best) < depth or values[order[-1]] > wanted[best[-1]]:
             return Pool(best[order], values[order], lost[order], np.zeros(len(order)))
         depth *= 4
 
@@ -348,20 +387,19 @@ def _default_pool(
     candidates: npt.NDArray[np.int32],
     options: RecommendOptions,
     size: int,
-    partial: bool,  # noqa: ARG001 - the rows of a default list are chosen beforehand
-) -> Pool | None:
+) -> Pool:
     """Order candidates for somebody of whom no play is known."""
     lost = np.zeros(len(candidates)) if held is None else penalties(model, held, candidates, options.distaste)
     values = (scores - lost).astype(np.float32)
     places = default_order(model, values, candidates, options.top, size, options.diversity)
-    return Pool(places, values[places], lost[places], np.zeros(len(places)))
+    return Pool(places, values[places], lost[places], np.zeros(len(places)), is_default=True)
 
 
 def _choose(
     model: HybridModel,
     rows: npt.NDArray[np.int32],
     values: Float32s,
-    plays: sparse.csr_matrix,
+    played: npt.NDArray[np.integer],
     options: RecommendOptions,
 ) -> npt.NDArray[np.intp]:
     """Choose `options.top` places of a pool, in its order: unlike each other, and after the listener's mix."""
@@ -371,8 +409,8 @@ def _choose(
     mix = None
     if options.calibration:
         kinds = kinds_of(model, alike_vectors)
-        played = nearest_kind(alike_vectors(model, plays.indices[plays.data > 0]), kinds)
-        mix = Mix(nearest_kind(vectors, kinds), mix_of(played, len(kinds)), options.calibration)
+        own = kind_of_tracks(model, played, alike_vectors)
+        mix = Mix(nearest_kind(vectors, kinds), mix_of(own, len(kinds)), options.calibration)
     return np.sort(np.array(choose(values, vectors, options.top, options.diversity, mix), dtype=np.intp))
 
 

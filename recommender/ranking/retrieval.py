@@ -1,168 +1,345 @@
-"""The first of two stages: which thousand of many tracks a user's best are surely among.
+"""A short list of candidates for one listener: every track is estimated from a small copy, the best are scored exactly.
 
-The score is an inner product of some hundreds of values (`recommender.ranking.scoring`). Users do not spread in all of
-these directions alike, so a few of them tell nearly all of the differences between scores; and candidates need no more
-than 8 bits of each. What is drawn here is scored again exactly. ``benchmarks/engines.py`` compares this with others.
+The tracks' side of the score (`scoring.track_vectors`) is wide: reading all of it costs more than everything else. A
+user's scores lie in far fewer dimensions, so the index keeps each track's vector in few of them, chosen so that the
+scores of users like the model's own lose least (principal components of the tracks, weighted by the users' second
+moment), in 8 bits; an integer matrix product of onnxruntime scans it. Popularity and the weight of plays have a
+dimension each, neighbours are added where they stand, and tracks that live plays or uploads have changed since the
+index was made are estimated from their present vectors. ``benchmarks/engines.py`` compares this scan with others.
+
+The short list is then scored exactly. No track outside of it is expected above its `floor`: the highest estimate
+outside plus `SAFETY` times the largest error seen inside. A list that needs tracks below the floor takes a longer short
+list, in the end the catalog; `recommend` over all tracks is the twin.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import cholesky, eigh, solve_triangular
 
-from recommender.ranking.scoring import DEFAULT_DISCOVERY, UserVectors, dialled_fame, track_vectors, user_vectors
-from recommender.ranking.taste import tastes_of
+from recommender.ranking.listener import Listener, listener_of
+from recommender.ranking.model import Float32s, HybridModel, Standards
+from recommender.ranking.recommendation import RecommendOptions
+from recommender.ranking.scan import LEFT_OUT, Coded, Products, Scan
+from recommender.ranking.scoring import dialled_fame, fame, side_parts
 
-if TYPE_CHECKING:
-    from recommender.ranking.model import Float32s, HybridModel
+Rows = npt.NDArray[np.int32]
 
-NARROW_FROM = 20_000
-"""Smaller catalogs are scored whole: that takes no longer."""
-
-WIDTH = 64
-"""Directions that are kept; of generated catalogs of 100,000 tracks 64 find .9997 of the best 200 among 400."""
-
-SAMPLE_USERS = 1000
-LEAST_SPREAD = 1e-3
-"""Spread of users, as a share of the mean, that is granted to directions in which the sample does not spread."""
-
-_BLOCK = 10_000
-_STRIDE = 16
+LEAST_RANK, MOST_RANK, ENERGY = 62, 126, 0.995
+"""As many dimensions as keep this share of the energy of the users' scores."""
+LEAST_TRACKS = 20_000
+"""A smaller catalog is scored whole: that is as fast."""
+SAFETY = 2.0
+SAMPLE_TRACKS, SAMPLE_USERS = 8_000, 256
+_BLOCK = 16_384
 
 
 @dataclass(frozen=True, eq=False)
-class Retrieval:
-    """A compact copy of the tracks' side of the score.
+class CodedTracks:
+    """The small copy of the tracks' vectors.
 
     Parameters
     ----------
-    projection : ndarray, shape (width, r), float32
-        From a user's vector to directions, each scaled by its `codes`' step.
-    codes : ndarray, shape (r, n_tracks), int8
-        The tracks in these directions.
+    basis : ndarray, shape (width, r), float32
+        From `_content_of` a track to the dimensions of the copy.
+    dual : ndarray, shape (width, r), float32
+        From the same entries of a user's vector to theirs.
+    coded : Coded
+        `_vectors_of` all tracks, shape (n, r + 2).
     """
 
-    projection: Float32s
-    codes: npt.NDArray[np.int8]
-
-    def scores(self, vector: npt.NDArray[np.floating]) -> Float32s:
-        """Return about the inner products of a user's vector (width,) with all tracks, shape (n_tracks,)."""
-        turned = vector @ self.projection
-        step = max(float(np.abs(turned).max()) / 127, 1e-30)
-        query = np.rint(turned / step).astype(np.int16) + 128
-        (products,) = self._session.run(None, {"query": query.astype(np.uint8)[None]})
-        found: Float32s = products[0].astype(np.float32)
-        return found * np.float32(step)
+    basis: Float32s
+    dual: Float32s
+    coded: Coded
 
     @cached_property
-    def _session(self) -> Any:
-        """The product of 8-bit integers as onnxruntime has it: it uses the processor's instructions for them."""
-        import onnx
-        import onnxruntime
-        from onnx import TensorProto, helper, numpy_helper
-
-        width, count = self.codes.shape
-        graph = helper.make_graph(
-            [helper.make_node("MatMulInteger", ["query", "codes", "middle"], ["products"])],
-            "retrieval",
-            [helper.make_tensor_value_info("query", TensorProto.UINT8, [1, width])],
-            [helper.make_tensor_value_info("products", TensorProto.INT32, [1, count])],
-            [
-                numpy_helper.from_array(self.codes, "codes"),
-                numpy_helper.from_array(np.array(128, dtype=np.uint8), "middle"),
-            ],
-        )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-        onnx.checker.check_model(model)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    def scan(self) -> Scan:
+        """The copy, ready to be scanned."""
+        return Scan.of(self.coded)
 
 
-def build_retrieval(model: HybridModel) -> Retrieval:
-    """Build the index of a model's tracks, for users as the model's own are.
+@dataclass(frozen=True, eq=False)
+class Present:
+    """What an index needs to know of a model that may be later than itself.
 
-    With C the second moment of users' vectors u over a sample, at several settings of the discovery dial, and T the
-    tracks' vectors, the r directions are those that keep most of ``mean_u |T u|^2``: the principal components of
-    ``T C^(1/2)``.
+    Parameters
+    ----------
+    rows : ndarray, shape (c,), int32
+        Tracks that are other than in the index, or not in it.
+    vectors : ndarray, shape (c, r + 2), float32
+        Their vectors now.
     """
-    moment = _second_moment(model)
-    spreads, axes = np.linalg.eigh(moment)
-    spreads = np.sqrt(np.maximum(spreads, LEAST_SPREAD * spreads.mean()))
-    gram = np.zeros_like(moment)
-    blocks = [np.arange(at, min(at + _BLOCK, len(model.catalog))) for at in range(0, len(model.catalog), _BLOCK)]
-    for rows in blocks:
-        tracks = track_vectors(model, rows)
-        gram += tracks.T @ tracks
-    _, components = np.linalg.eigh((axes * spreads).T @ gram @ (axes * spreads))
-    components = components[:, ::-1][:, :WIDTH]
-    to_codes = (axes * spreads @ components).astype(np.float32)
-    turned = np.concatenate([track_vectors(model, rows) @ to_codes for rows in blocks])
-    steps = np.maximum(np.abs(turned).max(axis=0) / 127, 1e-30)
-    codes = np.ascontiguousarray(np.rint(turned / steps).astype(np.int8).T)
-    projection = (axes / spreads @ components) * steps
-    return Retrieval(projection.astype(np.float32), codes)
+
+    rows: Rows
+    vectors: Float32s
 
 
-def best_of(scores: Float32s, count: int) -> npt.NDArray[np.intp]:
-    """Return at least `count` rows of the highest scores, in catalog order; fewer only where all others are -inf.
+@dataclass(frozen=True, eq=False)
+class Shortlist:
+    """Candidates with their exact scores.
 
-    A sample says about where to cut, which takes a tenth of the time of a whole partition.
+    Parameters
+    ----------
+    rows : ndarray, shape (k,), int32
+        Catalog rows, ascending.
+    parts : ndarray, shape (k, 4), float32
+        By `side_parts`.
+    scores : ndarray, shape (k,), float32
+        Their sums.
+    floor : float
+        Up to here a track outside may score, the popularity dial included; -inf if none is left out.
+    depth : int
+        How many were asked for.
     """
-    if count * 2 >= len(scores):
-        return np.flatnonzero(scores > -np.inf)
-    sample = scores[::_STRIDE]
-    place = min(len(sample) - 1, int(1.3 * count / _STRIDE) + 8)
-    cut = np.partition(sample, len(sample) - 1 - place)[len(sample) - 1 - place]
-    rows = np.flatnonzero(scores >= cut) if cut > -np.inf else np.flatnonzero(scores > -np.inf)
-    if len(rows) >= count or cut == -np.inf:
-        return rows
-    cut = np.partition(scores, len(scores) - count)[len(scores) - count]
-    return np.flatnonzero((scores >= cut) & (scores > -np.inf))
+
+    rows: Rows
+    parts: Float32s
+    scores: Float32s
+    floor: float
+    depth: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing that may be recommended is left out."""
+        return self.floor == -np.inf
 
 
-def rough_scores(model: HybridModel, users: UserVectors, user: int, popularity: float = 0.0) -> Float32s:
-    """Return about the scores of all tracks of a large catalog; those that changed of late are above all others.
+_sounds: WeakKeyDictionary[Standards, Scan] = WeakKeyDictionary()
+_present: WeakKeyDictionary[HybridModel, Present] = WeakKeyDictionary()
+_orders: WeakKeyDictionary[HybridModel, tuple[Rows, Rows]] = WeakKeyDictionary()
+_building = threading.Lock()
+
+
+def is_large(model: HybridModel) -> bool:
+    """Tell whether a model has so many tracks that they are narrowed down first."""
+    return len(model.catalog) >= LEAST_TRACKS
+
+
+def code_tracks(model: HybridModel, rank: int | None = None) -> CodedTracks:
+    """Find the dimensions that users' scores lie in, and bring all tracks into them.
 
     Parameters
     ----------
     model : HybridModel
-        With a `retrieval`.
-    users : UserVectors
-    user : int
-    popularity : float
-        The dial of `RecommendOptions`.
+    rank : int, optional
+        How many dimensions, instead of as many as `ENERGY` asks for.
 
     Returns
     -------
-    ndarray, shape (n_tracks,), float32
+    CodedTracks
+
+    Notes
+    -----
+    With C = mean u u' over users = M M' and the tracks' vectors as rows of X, the first r eigenvectors P of M' X'X M
+    keep most of ``sum (X u)^2 = sum |X M z|^2``: tracks become ``X M P``, users ``P' M^-1 u``. Both moments are taken
+    over samples, and C gets a ridge, so that a user unlike all of them is estimated too.
     """
-    assert model.retrieval is not None
-    known = model.retrieval.scores(users.vectors[user])
-    rough = np.full(len(model.catalog), np.inf, dtype=np.float32)
-    rough[: len(known)] = known
-    mine = slice(users.neighbours.indptr[user], users.neighbours.indptr[user + 1])
-    columns = users.neighbours.indices[mine]
-    rough[columns] += users.neighbours.data[mine] * model.play_weight[columns]
-    if popularity:
-        rough += np.float32(popularity) * dialled_fame(model, model.evidence)
-    rough[model.changed_rows] = np.inf
-    return rough
+    rng = np.random.default_rng(model.config.seed)
+    users = np.flatnonzero(np.diff(model.plays.indptr))
+    users = rng.choice(users, min(SAMPLE_USERS, len(users)), replace=False)
+    d = model.posterior_factors.shape[1]
+    sides = [_content_side(listener_of(model, model.plays[user], model.heard[user]).side.vector, d) for user in users]
+    width = 2 * d + model.sound_vectors.shape[1]
+    moment = np.stack(sides).T @ np.stack(sides) / len(sides) if sides else np.eye(width)
+    moment = moment.astype(np.float64) + 1e-3 * max(np.trace(moment), 1e-9) / width * np.eye(width)
+    root = cholesky(moment, lower=True)
+    sample = np.sort(rng.choice(len(model.catalog), min(SAMPLE_TRACKS, len(model.catalog)), replace=False))
+    moved = _content_of(model, sample) @ root.astype(np.float32)
+    gram = (moved.T @ moved).astype(np.float64)
+    most = min(rank or MOST_RANK, width)
+    energy, found = eigh(gram, subset_by_index=(width - most, width - 1))
+    if rank is None:
+        enough = int(np.searchsorted(np.cumsum(energy[::-1]), ENERGY * np.trace(gram))) + 1
+        found = found[:, -min(max(enough, LEAST_RANK), most) :]
+    basis = (root @ found).astype(np.float32)
+    dual = solve_triangular(root, found, lower=True, trans="T").astype(np.float32)
+    starts = range(0, len(model.catalog), _BLOCK)
+    rows = (np.arange(start, min(start + _BLOCK, len(model.catalog))) for start in starts)
+    vectors = np.concatenate([_vectors_of(model, some, basis) for some in rows])
+    return CodedTracks(basis, dual, Coded.of(vectors))
 
 
-def _second_moment(model: HybridModel) -> npt.NDArray[np.float64]:
-    active = np.flatnonzero(np.diff(model.plays.indptr))
-    rows = np.random.default_rng(model.config.seed).permutation(active)[:SAMPLE_USERS]
-    tastes = tastes_of(model, model.plays[np.sort(rows)])
-    vectors = np.concatenate(
-        [
-            user_vectors(tastes, model.standards, model.blend, discovery).vectors
-            for discovery in (0.0, DEFAULT_DISCOVERY, DEFAULT_DISCOVERY, 1.0)
-        ]
-    ).astype(np.float64)
-    moment: npt.NDArray[np.float64] = vectors.T @ vectors / max(len(vectors), 1)
-    return moment
+def shortlist(
+    listener: Listener,
+    depth: int,
+    options: RecommendOptions,
+    estimated: Products | None = None,
+) -> Shortlist:
+    """Return at least `depth` candidates for a listener, where there are so many.
+
+    Parameters
+    ----------
+    listener : Listener
+    depth : int
+    options : RecommendOptions
+        What may be recommended, and the popularity dial.
+    estimated : Products, optional
+        By `estimates`, where it is there already.
+
+    Returns
+    -------
+    Shortlist
+    """
+    model, side = listener.model, listener.side
+    n_tracks = len(model.catalog)
+    if not is_large(model) or n_tracks < depth:
+        rows = _allowed_rows(listener, options)
+        starts = range(0, max(1, len(rows)), _BLOCK)
+        parts = np.concatenate([side_parts(model, side, rows[start : start + _BLOCK]) for start in starts])
+        return Shortlist(rows, parts, parts.sum(axis=1), -np.inf, depth)
+    wanted = _allowed(listener, estimated, options)
+    rows, bound = wanted.best(depth)
+    parts = side_parts(model, side, rows)
+    scores = parts.sum(axis=1)
+    exact = scores
+    if options.popularity:
+        exact = scores + options.popularity * dialled_fame(model, model.evidence[rows])
+    missed = float(np.abs(exact - wanted.values(rows)).max(initial=0))
+    return Shortlist(rows, parts, scores, bound + SAFETY * missed, depth)
+
+
+def estimated_best(
+    listener: Listener,
+    depth: int,
+    options: RecommendOptions,
+    estimated: Products | None,
+    without: npt.NDArray[np.integer],
+) -> tuple[Float32s, Rows, float]:
+    """Return the best tracks by their estimated scores, the popularity dial included: estimates, rows, the next one's.
+
+    The rows of `without` are left out. A small catalog is scored exactly, and returned whole.
+    """
+    if not is_large(listener.model):
+        rows = np.setdiff1d(_allowed_rows(listener, options), without)
+        scores = side_parts(listener.model, listener.side, rows).sum(axis=1)
+        return scores + options.popularity * dialled_fame(listener.model, listener.model.evidence[rows]), rows, -np.inf
+    wanted = _allowed(listener, estimated, options)
+    wanted.steps[without] = LEFT_OUT
+    rows, bound = wanted.best(depth)
+    return wanted.values(rows), rows, bound
+
+
+def default_shortlist(listener: Listener, depth: int, options: RecommendOptions) -> Shortlist:
+    """Return the most popular and the latest of the new tracks, `depth` of each, for somebody without known plays."""
+    model = listener.model
+    kept = np.zeros(len(model.catalog), dtype=bool)
+    kept[_allowed_rows(listener, options)] = True
+    popular, new = default_orders(model)
+    popular, new = popular[kept[popular]], new[kept[new]]
+    rows = np.sort(np.concatenate([popular[:depth], new[:depth]]))
+    parts = side_parts(model, listener.side, rows)
+    floor = -np.inf
+    if max(len(popular), len(new)) > depth:
+        next_one = popular[depth : depth + 1]
+        floor = float(fame(model, model.evidence[next_one])[0]) if len(next_one) else float(np.finfo(np.float32).min)
+    return Shortlist(rows, parts, parts.sum(axis=1), floor, depth)
+
+
+def default_orders(model: HybridModel) -> tuple[Rows, Rows]:
+    """Return the tracks with listeners, most first, and those without, the latest first; found once for each state."""
+    found = _orders.get(model)
+    if found is None:
+        played = np.flatnonzero(model.evidence > 0).astype(np.int32)
+        new = np.flatnonzero(model.evidence == 0).astype(np.int32)
+        found = _orders[model] = (
+            played[np.argsort(-model.evidence[played], kind="stable")],
+            new[np.argsort(-model.catalog.release_ranks[new], kind="stable")],
+        )
+    return found
+
+
+def keep_sound(model: HybridModel, coded: Coded) -> None:
+    """Use a copy of the sound vectors that was made before, of this very model."""
+    with _building:
+        _sounds[model.standards] = Scan.of(coded)
+
+
+def estimates(listener: Listener) -> Products:
+    """Estimate the scores of all tracks for a listener."""
+    model, side = listener.model, listener.side
+    index, now = model.retrieval, present_of(model)
+    assert index is not None
+    d = model.posterior_factors.shape[1]
+    vector = side.vector
+    query = np.concatenate([_content_side(vector, d) @ index.dual, [vector[d] - vector[-2], vector[-1]]])
+    found = index.scan.products(query.astype(np.float32))
+    found = replace(found, offset=found.offset + float(vector[-2]))
+    if len(found.steps) < len(model.catalog):
+        found = replace(found, steps=np.resize(found.steps, len(model.catalog)))
+    if len(now.rows):
+        found.steps[now.rows] = found.in_steps(now.vectors @ query + vector[-2])
+    if len(side.near_rows):
+        added = side.near * model.play_weight[side.near_rows]
+        found.steps[side.near_rows] += np.rint(added / np.float32(found.unit)).astype(np.int32)
+    return found
+
+
+def sound_scan_of(model: HybridModel) -> Scan | None:
+    """Return a scan of the sound vectors that a model had when this was first asked; None if its catalog is small."""
+    if model.sound is None or not is_large(model):
+        return None
+    with _building:
+        found = _sounds.get(model.standards)
+        if found is None:
+            found = _sounds[model.standards] = Scan.of(Coded.of(model.sound.vectors))
+        return found
+
+
+def present_of(model: HybridModel) -> Present:
+    """Return what has changed in a model since its index was made; computed once for each state of the model."""
+    found = _present.get(model)
+    if found is None:
+        index = model.retrieval
+        assert index is not None
+        new = np.arange(len(index.scan), len(model.catalog), dtype=np.int32)
+        rows = np.union1d(model.changed_rows, new).astype(np.int32)
+        found = _present[model] = Present(rows, _vectors_of(model, rows, index.basis))
+    return found
+
+
+def _allowed_rows(listener: Listener, options: RecommendOptions) -> Rows:
+    """Return the rows that may be recommended, ascending."""
+    if options.candidate_rows is None:
+        rows = np.arange(len(listener.model.catalog), dtype=np.int32)
+    else:
+        rows = np.unique(options.candidate_rows).astype(np.int32)
+    return rows if options.include_heard else rows[~np.isin(rows, listener.heard, assume_unique=True)]
+
+
+def _allowed(listener: Listener, estimated: Products | None, options: RecommendOptions) -> Products:
+    """Return estimates with the popularity dial, of what may be recommended only."""
+    found = estimates(listener) if estimated is None else estimated
+    steps, model = found.steps.copy(), listener.model
+    if options.popularity:
+        steps += np.rint(options.popularity / found.unit * dialled_fame(model, model.evidence)).astype(np.int32)
+    if options.candidate_rows is not None:
+        left_out = np.ones(len(steps), dtype=bool)
+        left_out[options.candidate_rows] = False
+        steps[left_out] = LEFT_OUT
+    if not options.include_heard:
+        steps[listener.heard] = LEFT_OUT
+    return replace(found, steps=steps)
+
+
+def _content_of(model: HybridModel, rows: npt.NDArray[np.integer]) -> Float32s:
+    """Return the part of `track_vectors` that is projected, shape (k, d + d + dim)."""
+    weight = model.play_weight[rows][:, None]
+    sides = (model.prior_means[rows], model.sound_vectors[rows])
+    return np.hstack([weight * model.posterior_factors[rows], *((1 - weight) * each for each in sides)])
+
+
+def _vectors_of(model: HybridModel, rows: npt.NDArray[np.integer], basis: Float32s) -> Float32s:
+    """Return tracks in the dimensions of an index, their weight of plays and their popularity, shape (k, r + 2)."""
+    singles = (model.play_weight[rows], fame(model, model.evidence[rows]))
+    return np.column_stack([_content_of(model, rows) @ basis, *singles]).astype(np.float32)
+
+
+def _content_side(vector: Float32s, d: int) -> Float32s:
+    """Leave out the entries of a user's vector that stand for single columns: weight, its rest, popularity."""
+    return np.concatenate([vector[:d], vector[d + 1 : -2]])

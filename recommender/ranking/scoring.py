@@ -9,7 +9,6 @@ Every track is a candidate, each block of users costs one matrix product, and th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +33,8 @@ FAME = 0.5
 
 LEAST_FAME = -2.0
 """So far below the mean a track may be by that; that nobody has played it yet makes a new one no less popular."""
+
+EVERY = slice(None)
 
 ONE_SIDED = 2 / 3
 """Share of what speaks for a track from which on one part alone is named as its source."""
@@ -61,6 +62,41 @@ class UserVectors:
         """Return one user's side, as a block of one."""
         mine = slice(user, user + 1)
         return UserVectors(self.vectors[mine], self.neighbours[mine], self.taste_weight[mine])
+
+    def side(self, user: int) -> Side:
+        """Return one user's side."""
+        near = self.neighbours[user]
+        near.sort_indices()
+        return Side(self.vectors[user], near.indices, near.data, float(self.taste_weight[user]))
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One user's side of the inner product.
+
+    Parameters
+    ----------
+    vector : ndarray, shape (width,), float32
+        Entries as the columns of `track_vectors`.
+    near_rows : ndarray, shape (m,), int
+        Tracks that neighbours speak for, ascending.
+    near : ndarray, shape (m,), float32
+        What is added to their scores, in a track with ``w = 1``.
+    taste_weight : float
+        v of `Blend`.
+    """
+
+    vector: Float32s
+    near_rows: npt.NDArray[np.integer]
+    near: Float32s
+    taste_weight: float
+
+    def near_of(self, track_rows: npt.NDArray[np.integer]) -> Float32s:
+        """Return what neighbours add to tracks, shape (k,); 0 where they know nothing."""
+        if not len(self.near_rows):
+            return np.zeros(len(track_rows), dtype=np.float32)
+        at = np.minimum(np.searchsorted(self.near_rows, track_rows), len(self.near_rows) - 1)
+        return np.where(self.near_rows[at] == track_rows, self.near[at], np.float32(0))
 
 
 def measure_standards(
@@ -110,31 +146,26 @@ def dialled_fame(model: HybridModel, evidence: Float32s) -> Float32s:
     return np.asarray(FAME * np.maximum(fame(model, evidence), LEAST_FAME), dtype=np.float32)
 
 
-def track_vectors(model: HybridModel, track_rows: npt.NDArray[np.integer] | None = None) -> Float32s:
-    """Return the tracks' side of the inner product.
-
-    Parameters
-    ----------
-    model : HybridModel
-    track_rows : ndarray, shape (k,), int, optional
-        All tracks by default.
+def track_vectors(model: HybridModel, track_rows: npt.NDArray[np.integer] | slice = EVERY) -> Float32s:
+    """Return the tracks' side of the inner product, of some tracks or all.
 
     Returns
     -------
     ndarray, shape (k, d + 1 + d + dim + 1 + 1), float32
         CF part (posterior factors, 1) times w; content part (predicted factors, sound, 1) times 1 - w; popularity.
     """
-    rows: Any = slice(None) if track_rows is None else track_rows
-    weight = model.play_weight[rows, None]
-    d, dim = model.prior_means.shape[1], model.sound_vectors.shape[1]
-    vectors = np.empty((len(weight), 2 * d + dim + 3), dtype=np.float32)
-    np.multiply(weight, model.posterior_factors[rows], out=vectors[:, :d])
-    vectors[:, d] = weight[:, 0]
-    np.multiply(1 - weight, model.prior_means[rows], out=vectors[:, d + 1 : 2 * d + 1])
-    np.multiply(1 - weight, model.sound_vectors[rows], out=vectors[:, 2 * d + 1 : -2])
-    vectors[:, -2] = 1 - weight[:, 0]
-    vectors[:, -1] = fame(model, model.evidence[rows])
-    return vectors
+    weight = model.play_weight[track_rows, None]
+    popularity = fame(model, model.evidence[track_rows])
+    return np.hstack(
+        [
+            weight * model.posterior_factors[track_rows],
+            weight,
+            (1 - weight) * model.prior_means[track_rows],
+            (1 - weight) * model.sound_vectors[track_rows],
+            1 - weight,
+            popularity[:, None],
+        ]
+    ).astype(np.float32)
 
 
 def user_vectors(
@@ -235,27 +266,29 @@ def score_block(model: HybridModel, users: UserVectors, track_rows: npt.NDArray[
     ndarray, shape (b, k or n_tracks), float32
     """
     if track_rows is not None:
-        index = track_vectors(model, track_rows)
-        scores: Float32s = users.vectors @ index.T
-        for user, row_scores in enumerate(scores):
-            row_scores += _near(users, user, track_rows) * model.play_weight[track_rows]
-        return scores
+        some: Float32s = users.vectors @ track_vectors(model, track_rows).T
+        for user, row_scores in enumerate(some):
+            row_scores += users.side(user).near_of(track_rows) * model.play_weight[track_rows]
+        return some
     near = users.neighbours
-    scores = users.vectors @ model.track_index.T
+    scores: Float32s = users.vectors @ model.track_index.T
     rows = np.repeat(np.arange(near.shape[0]), np.diff(near.indptr))
     scores[rows, near.indices] += near.data * model.play_weight[near.indices]
     return scores
 
 
 def score_parts(model: HybridModel, users: UserVectors, user: int, track_rows: npt.NDArray[np.integer]) -> Float32s:
-    """Split one user's scores into their parts.
+    """Split one user's scores into their parts: `side_parts` of the row `user` of `users`."""
+    return side_parts(model, users.side(user), track_rows)
+
+
+def side_parts(model: HybridModel, side: Side, track_rows: npt.NDArray[np.integer]) -> Float32s:
+    """Score some tracks for one user, part by part, from their own rows of the model's arrays.
 
     Parameters
     ----------
     model : HybridModel
-    users : UserVectors
-    user : int
-        The row in `users`.
+    side : Side
     track_rows : ndarray, shape (k,), int
 
     Returns
@@ -264,26 +297,15 @@ def score_parts(model: HybridModel, users: UserVectors, user: int, track_rows: n
         Columns as in `PARTS`; rows add up to the scores. Where neighbours know nothing of a track their part is 0, what
         that means beside the user's other neighbours being counted with the factors.
     """
-    d = model.posterior_factors.shape[1]
-    tracks, vector = track_vectors(model, track_rows), users.vectors[user]
-    cuts = (slice(0, d + 1), slice(d + 1, tracks.shape[1] - 1), slice(tracks.shape[1] - 1, None))
-    factors, content, popularity = (tracks[:, cut] @ vector[cut] for cut in cuts)
-    near = _near(users, user, track_rows) * tracks[:, d]
-    return np.stack([factors, near, content, popularity], axis=1)
-
-
-def _near(users: UserVectors, user: int, track_rows: npt.NDArray[np.integer]) -> Float32s:
-    """Return what a user's neighbours say of some tracks, shape (k,)."""
-    near = users.neighbours
-    mine = slice(near.indptr[user], near.indptr[user + 1])
-    columns, said = near.indices[mine], near.data[mine]
-    if not len(columns):
-        return np.zeros(len(track_rows), dtype=np.float32)
-    if not near.has_sorted_indices:
-        order = np.argsort(columns)
-        columns, said = columns[order], said[order]
-    at = np.minimum(np.searchsorted(columns, np.asarray(track_rows, dtype=columns.dtype)), len(columns) - 1)
-    return np.where(columns[at] == track_rows, said[at], np.float32(0))
+    d, vector = model.posterior_factors.shape[1], side.vector
+    weight = model.play_weight[track_rows]
+    parts = np.empty((len(track_rows), len(PARTS)), dtype=np.float32)
+    parts[:, 0] = weight * (model.posterior_factors[track_rows] @ vector[:d] + vector[d])
+    parts[:, 1] = weight * side.near_of(track_rows)
+    sound = model.sound.vectors[track_rows] @ vector[2 * d + 1 : -2] if model.sound is not None else 0
+    parts[:, 2] = (1 - weight) * (model.prior_means[track_rows] @ vector[d + 1 : 2 * d + 1] + sound + vector[-2])
+    parts[:, 3] = fame(model, model.evidence[track_rows]) * vector[-1]
+    return parts
 
 
 def check_block(model: HybridModel, plays: sparse.csr_matrix, heard: sparse.csr_matrix | None) -> None:

@@ -12,9 +12,12 @@ import numpy.typing as npt
 from recommender.data.embeddings import Embeddings
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import ModelError
-from recommender.ranking.candidates import best_rows
+from recommender.ranking.scan import LEFT_OUT, Scan
 
 Float32s = npt.NDArray[np.float32]
+
+SCANNED = 4
+"""So many times the tracks that are wanted are taken from a scan, and some more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,10 +199,38 @@ def similar_tracks(
     similarity = space.vectors @ query.vector
     similarity[~space.has_vector] = -np.inf
     similarity[np.asarray(exclude, dtype=np.int64)] = -np.inf
-    rows = best_rows(similarity, top, np.zeros(len(similarity), dtype=np.float32))
+    return _nearest(space, query, np.arange(len(similarity)), similarity, top)
+
+
+def similar_by_scan(
+    space: Sound, scan: Scan, query: SoundQuery, top: int = 20, exclude: Sequence[int] | npt.NDArray[np.integer] = ()
+) -> list[SimilarTrack]:
+    """Do what `similar_tracks` does, comparing exactly only what a scan finds near.
+
+    Parameters
+    ----------
+    scan : Scan
+        Of the vectors of the first tracks; the others are all compared.
+    """
+    products = scan.products(query.vector)
+    products.steps[np.asarray([row for row in exclude if row < len(scan)], dtype=np.int64)] = LEFT_OUT
+    near = products.best(min(len(scan), SCANNED * top + 50))[0]
+    rows = np.concatenate([near, np.setdiff1d(np.arange(len(scan), len(space.vectors)), exclude)])
+    similarity = np.where(space.has_vector[rows], space.vectors[rows] @ query.vector, np.float32(-np.inf))
+    return _nearest(space, query, rows, similarity, top)
+
+
+def _nearest(
+    space: Sound, query: SoundQuery, rows: npt.NDArray[np.integer], similarity: Float32s, top: int
+) -> list[SimilarTrack]:
+    """Return the most similar of some rows; equal ones by row."""
+    best = np.flatnonzero(np.isfinite(similarity))
+    if top < len(best):
+        best = best[similarity[best] >= np.partition(similarity[best], len(best) - top)[len(best) - top]]
+    best = best[np.lexsort((rows[best], -similarity[best]))][:top]
     return [
-        SimilarTrack(int(row), float(np.clip(similarity[row], -1, 1)), *matching_seconds(space, query, int(row)))
-        for row in rows
+        SimilarTrack(row, min(1.0, max(-1.0, likeness)), *matching_seconds(space, query, row))
+        for row, likeness in zip(rows[best].tolist(), similarity[best].tolist(), strict=True)
     ]
 
 
@@ -209,7 +240,7 @@ def matching_seconds(space: Sound, query: SoundQuery, row: int) -> tuple[float |
     if clips.start == clips.stop or len(query.clip_vectors) == 0:
         return None, None
     pairs = query.clip_vectors @ space.clip_vectors[clips].T
-    mine, theirs = np.unravel_index(int(pairs.argmax()), pairs.shape)
+    mine, theirs = divmod(int(pairs.argmax()), pairs.shape[1])
     return float(query.clip_starts_s[mine]), float(space.clip_starts_s[clips.start + theirs])
 
 

@@ -105,14 +105,15 @@ def taste_system(
     matrix : ndarray, shape (d, d), float64
     played : ndarray, shape (m, d), float64
     """
-    trained = model.factors.track_factors[track_rows]
-    seen = trained.any(axis=1, keepdims=True)
-    played = np.where(seen, trained, model.posterior_factors[track_rows]).astype(np.float64)
+    played = model.factors.track_factors[track_rows].astype(np.float64)
+    unseen = np.flatnonzero(~played.any(axis=1))
+    if len(unseen):
+        played[unseen] = model.posterior_factors[track_rows[unseen]]
     config, standards = model.factors.config, model.standards
     ridge = row_ridges(np.array([len(track_rows)]), standards.n_known_tracks, config)[0]
-    by_plays = (played.T * quadratic_weight(weights.astype(np.float64), config)) @ played
-    matrix: Float64s = by_plays + config.unobserved_weight * standards.gram
-    matrix[np.diag_indices_from(matrix)] += ridge
+    matrix: Float64s = config.unobserved_weight * standards.gram
+    matrix += (played.T * quadratic_weight(weights.astype(np.float64), config)) @ played
+    matrix.flat[:: len(matrix) + 1] += ridge
     return matrix, played * weights[:, None]
 
 

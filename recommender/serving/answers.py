@@ -46,12 +46,12 @@ class Answers:
         self._lock = threading.Lock()
 
     async def respond(
-        self, request: Request, key: Hashable, version: Hashable, produce: Callable[[], bytes]
+        self, request: Request, key: Hashable, version: Hashable, produce: Callable[[], bytes], is_quick: bool = False
     ) -> Response:
-        """Answer with what is kept under `key` of this `version`, else with what `produce` makes in another thread."""
+        """Answer with what is kept under `key` of this `version`, else with what `produce` makes."""
         answer = self.find(key, version)
         if answer is None:
-            body = await run_in_threadpool(produce)
+            body = produce() if is_quick else await run_in_threadpool(produce)
             etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
             answer = Answer(body, etag, time.monotonic(), version)
             self._keep(key, answer)

@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
 from recommender.errors import ConfigError
+from recommender.models.als import keep_one_blas_thread
 from recommender.serving.bundle import current_bundle, load_bundle
 from recommender.serving.context import Context
 from recommender.serving.hearing import Hearing
@@ -52,6 +54,8 @@ from recommender.serving.upload_worker import UploadWorker
 from recommender.serving.views import rehearse
 
 STATIC = Path(__file__).parent / "static"
+SWITCH_S = 0.0005
+"""How long a thread that writes to the database may keep a request waiting that is made beside it."""
 FORM_BYTES = 64 * 1024
 """What a multipart form takes besides the file in it."""
 
@@ -135,6 +139,8 @@ def app_from_environment() -> FastAPI:
         lines.setFormatter(logging.Formatter("%(message)s"))
         ours.addHandler(lines)
         ours.setLevel(logging.INFO)
+    keep_one_blas_thread()
+    sys.setswitchinterval(SWITCH_S)
     return create_app(Settings.from_json(text))
 
 

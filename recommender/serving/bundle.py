@@ -21,7 +21,9 @@ from recommender.audio.signatures import Signatures, load_signatures, save_signa
 from recommender.data.storage import atomic_path, read_json, write_json
 from recommender.errors import ArtifactError, VersionError
 from recommender.models.ears import Ears, clip_config_of, load_ears, read_ears
+from recommender.ranking.prepared import load_prepared, save_prepared
 from recommender.ranking.ranker import HybridModel, load_hybrid, save_hybrid
+from recommender.ranking.retrieval import is_large
 
 if TYPE_CHECKING:
     from recommender.audio.clips import ClipConfig
@@ -34,6 +36,8 @@ READABLE_FORMATS = (1, BUNDLE_FORMAT)
 HYBRID_FILE = "hybrid.safetensors"
 CNN_FILE = "cnn.safetensors"
 EARS_FILE = "hearing.onnx"
+PREPARED_FILE = "prepared.safetensors"
+"""Only in bundles of large catalogs; what it holds is found out when the server starts where there is none."""
 SIGNATURES_FILE = "signatures.safetensors"
 PACKAGES = ("firstlisten", "numpy", "scipy", "pandas", "torch", "onnxruntime", "implicit", "av", "safetensors")
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
@@ -156,6 +160,8 @@ def write_bundle(
     part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
     try:
         save_hybrid(part / HYBRID_FILE, model, version)
+        if is_large(model):
+            save_prepared(part / PREPARED_FILE, model, version)
         if signatures is not None:
             save_signatures(part / SIGNATURES_FILE, signatures, version)
         if trained is not None:
@@ -232,6 +238,8 @@ def load_bundle(folder: Path) -> Bundle:
     if HYBRID_FILE not in versions:
         raise ArtifactError(f"{folder / 'manifest.json'} lists no {HYBRID_FILE}; train again")
     model = load_hybrid(folder / HYBRID_FILE, manifest.version, mapped=True)
+    if PREPARED_FILE in versions:
+        load_prepared(folder / PREPARED_FILE, manifest.version, model)
     cnn_version = versions.get(CNN_FILE)
     if cnn_version is not None and model.sound is not None and model.sound.version != cnn_version:
         raise VersionError(_unlike_cnn(folder, cnn_version, model.sound.version))

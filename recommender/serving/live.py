@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +22,7 @@ from recommender.data.embeddings import Embeddings
 from recommender.data.interactions import Interactions
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import AudioError, ModelError, StoreError
-from recommender.models.uncertainty import Uncertainty
-from recommender.ranking.exploration import uncertainty_of
+from recommender.ranking.prepared import prepare
 from recommender.ranking.ranker import HybridModel, with_feedback, with_live_plays, with_new_tracks, without_users
 from recommender.serving.bundle import Bundle, Manifest
 from recommender.serving.hearing import Hearing
@@ -35,27 +33,16 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class Base:
-    """The bundle, without the users that were erased since, and what follows from it alone, found when asked for."""
-
-    model: HybridModel
-    bundle: Bundle
-
-    @cached_property
-    def uncertainty(self) -> Uncertainty:
-        """How far scores may still move."""
-        return uncertainty_of(self.model)
-
-
-@dataclass(frozen=True, eq=False)
 class Snapshot:
     """Everything that one answer is made from.
 
     Parameters
     ----------
-    base : Base
+    bundle : Bundle
+        Without the users that were erased since it was made.
     manifest : Manifest
     model : HybridModel
+        The bundle's, with what the store had that it has not.
     index : TrackIndex
     signatures : Signatures
         In the rows of the catalog.
@@ -75,7 +62,7 @@ class Snapshot:
         Sequence numbers up to which the store is in `model`.
     """
 
-    base: Base
+    bundle: Bundle
     manifest: Manifest
     model: HybridModel
     index: TrackIndex
@@ -94,11 +81,6 @@ class Snapshot:
     def version_of(self, user_id: str) -> tuple[str, int, int, int]:
         """Return what stays the same as long as neither the bundle nor anything of the user's is new, or gone."""
         return self.manifest.version, self.last_erasure, *self.news.get(user_id, (0, 0))
-
-    @cached_property
-    def uncertainty(self) -> Uncertainty:
-        """How far the scores of `model` may still move, by the plays that its bundle was made of."""
-        return self.base.uncertainty.grown(len(self.model.catalog))
 
 
 class Live:
@@ -143,6 +125,7 @@ class Live:
 
         The ears of the old one are let go of, not closed: they finish what they are hearing.
         """
+        prepare(bundle.model)
         fresh = self._caught_up(_first(bundle), hearing)
         with self._lock:
             self._snapshot = self._caught_up(fresh, hearing)
@@ -164,7 +147,7 @@ class Live:
 
     def _without_erased(self, now: Snapshot, last_erasure: int) -> Snapshot:
         """Return the state that a bundle begins with, without those who were erased after it was made."""
-        bundle, hash_of = now.base.bundle, self._store.hash_of
+        bundle, hash_of = now.bundle, self._store.hash_of
         heeded = bundle.manifest.metrics.get("erasures", {})
         through = heeded["through"] if heeded.get("store") == hash_of("") else 0
         erased = {one.user_hash for one in self._store.erasures_after(0)[0] if one.seq > through}
@@ -250,7 +233,7 @@ def _first(bundle: Bundle) -> Snapshot:
     """Return the state that a bundle begins with."""
     catalog = bundle.model.catalog
     signatures = bundle.signatures or Signatures.of([None] * len(catalog))
-    return Snapshot(Base(bundle.model, bundle), bundle.manifest, bundle.model, TrackIndex.of(catalog), signatures)
+    return Snapshot(bundle, bundle.manifest, bundle.model, TrackIndex.of(catalog), signatures)
 
 
 def _standing(

@@ -12,21 +12,20 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from recommender.errors import StoreError
 
 if TYPE_CHECKING:
-    from recommender.serving.schemas import Recommendations
     from recommender.serving.store import Store
 
 log = logging.getLogger(__name__)
 DAY_MS = 86_400_000
 PRUNE_EVERY_S = 3600.0
-GATHER_S = 0.1
-"""How long lists are gathered for one transaction."""
+GATHER_S = 0.04
+"""How long lists are gathered for one transaction. Longer ones hold a request up that is made beside them."""
 
 GATHER_LISTS = 500
 CLOSE_S = 5.0
@@ -152,25 +151,27 @@ def bucket_of(at_ms: int, every_s: float) -> int:
     return at_ms // every_ms * every_ms
 
 
-def slots_of(answer: Recommendations, at_ms: int, bucket_ms: int, max_per_artist: int) -> list[ServedSlot]:
-    """Return the lines of a user's answer. Its id follows from what was shown to whom in which bucket."""
-    assert answer.user is not None
-    shown = [(item.track.id, item.propensity) for item in answer.items]
-    text = json.dumps([answer.user, answer.bundle, bucket_ms, max_per_artist, shown])
+def slots_of(answer: Mapping[str, Any], at_ms: int, bucket_ms: int, max_per_artist: int) -> list[ServedSlot]:
+    """Return the lines of a user's answer, the fields of `Recommendations`.
+
+    Its id follows from what was shown to whom in which bucket.
+    """
+    shown = [(item["track"]["id"], item["propensity"]) for item in answer["items"]]
+    text = json.dumps([answer["user"], answer["bundle"], bucket_ms, max_per_artist, shown])
     request_id = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
     return [
         ServedSlot(
             request_id=request_id,
             served_at_ms=at_ms,
             bucket_ms=bucket_ms,
-            user_id=answer.user,
-            track_id=item.track.id,
-            bundle=answer.bundle,
-            rank=item.rank,
-            score=item.score,
-            propensity=item.propensity,
-            explored=item.explored,
+            user_id=answer["user"],
+            track_id=item["track"]["id"],
+            bundle=answer["bundle"],
+            rank=item["rank"],
+            score=item["score"],
+            propensity=item["propensity"],
+            explored=item["explored"],
             max_per_artist=max_per_artist,
         )
-        for item in answer.items
+        for item in answer["items"]
     ]

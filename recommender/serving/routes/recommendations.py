@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from scipy import sparse
 
 from recommender.data.interactions import DISLIKED
-from recommender.ranking.ranker import RecommendOptions
+from recommender.ranking.ranker import RecommendOptions, listener_of
 from recommender.serving.context import Now
 from recommender.serving.problems import Problem, problems
 from recommender.serving.schemas import AnonymousRequest, Recommendations
-from recommender.serving.views import recommendations_for
+from recommender.serving.views import at_once, json_answer, recommendations_for
 
 router = APIRouter(prefix="/v1/recommendations", tags=["recommendations"])
 
 
-@router.post("", summary="Recommend from liked and disliked tracks", responses=problems(400, 413, 422))
-def recommend_to_anyone(request: AnonymousRequest, now: Now) -> Recommendations:
+@router.post(
+    "",
+    summary="Recommend from liked and disliked tracks",
+    response_model=Recommendations,
+    responses=problems(400, 413, 422),
+)
+async def recommend_to_anyone(request: AnonymousRequest, now: Now) -> Response:
     """Fold the liked tracks in as if they were plays; nothing is stored.
 
     Disliked tracks are left out and hold back what is like them. Without any liked track the answer is popular tracks
@@ -46,7 +51,12 @@ def recommend_to_anyone(request: AnonymousRequest, now: Now) -> Recommendations:
     heard = DISLIKED * _one_row(disliked, len(tracks))
     if not request.include_heard:
         heard = heard + plays
-    return recommendations_for(now, plays, heard, options, user=None, unknown_tracks=unknown)
+
+    def make() -> Response:
+        listener = listener_of(now.model, plays, heard, options.discovery)
+        return json_answer(recommendations_for(now, listener, options, user=None, unknown_tracks=unknown))
+
+    return await at_once(make, now, max(request.top, (len(asked) + 9) // 10))
 
 
 def _one_row(columns: npt.NDArray[np.integer], width: int) -> sparse.csr_matrix:

@@ -10,15 +10,17 @@ from fastapi import APIRouter, File, Form, Query, Response, UploadFile
 from fastapi.responses import JSONResponse
 
 from recommender.ranking.ranker import query_of_row, similar_tracks
-from recommender.ranking.sound import clock
+from recommender.ranking.retrieval import sound_scan_of
+from recommender.ranking.sound import clock, similar_by_scan
 from recommender.serving.context import Now, ServerContext
+from recommender.serving.live import Snapshot
 from recommender.serving.media import AudioResponse, find_audio, media_type
 from recommender.serving.problems import Problem, problems
 from recommender.serving.routes.uploads import upload_status
-from recommender.serving.schemas import MAX_TOP, SimilarItem, SimilarTracks, TrackAnswer, TrackPage, UploadAnswer
+from recommender.serving.schemas import MAX_TOP, SimilarTracks, TrackAnswer, TrackPage, UploadAnswer
 from recommender.serving.schemas.uploads import UploadStatus
 from recommender.serving.uploads import MAX_NAME, Tags, UploadLimits, accept_upload
-from recommender.serving.views import evidence_of, tracks_of
+from recommender.serving.views import at_once, json_answer, track_values, tracks_of
 
 router = APIRouter(prefix="/v1/tracks", tags=["tracks"])
 AUDIO_RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -108,9 +110,18 @@ def upload_track(
     )
 
 
-@router.get("/{track_id:path}/similar", summary="What sounds like a track", responses=problems(404, 409, 422))
-def list_similar(track_id: str, now: Now, top: Annotated[int, Query(ge=1, le=MAX_TOP)] = 20) -> SimilarTracks:
+@router.get(
+    "/{track_id:path}/similar",
+    summary="What sounds like a track",
+    response_model=SimilarTracks,
+    responses=problems(404, 409, 422),
+)
+async def list_similar(track_id: str, now: Now, top: Annotated[int, Query(ge=1, le=MAX_TOP)] = 20) -> Response:
     """Compare by sound alone, however often tracks were played; with the seconds that match where they are known."""
+    return await at_once(lambda: _similar(track_id, now, top), now, top)
+
+
+def _similar(track_id: str, now: Snapshot, top: int) -> Response:
     model, row = now.model, now.model.catalog.tracks.row(track_id)
     if model.sound is None or not model.has_vector[row]:
         raise Problem(
@@ -118,22 +129,26 @@ def list_similar(track_id: str, now: Now, top: Annotated[int, Query(ge=1, le=MAX
             "unknown-sound",
             f"the sound of track {track_id!r} is not known to this model; analyse its file and train",
         )
-    found = similar_tracks(model.sound, query_of_row(model.sound, row), top, [row])
-    tracks = tracks_of(now, [alike.track_row for alike in found])
+    scan, query = sound_scan_of(model), query_of_row(model.sound, row)
+    if scan is None:
+        found = similar_tracks(model.sound, query, top, [row])
+    else:
+        found = similar_by_scan(model.sound, scan, query, top, [row])
+    tracks = track_values(now, [alike.track_row for alike in found])
     items = [
-        SimilarItem(
-            rank=place + 1,
-            track=track,
-            similarity=round(alike.similarity, 4),
-            query_start_s=alike.query_start_s,
-            match_start_s=alike.match_start_s,
-            source="content",
-            reason=_reason(alike.query_start_s, alike.match_start_s),
-            evidence=evidence_of(track),
-        )
-        for place, (alike, track) in enumerate(zip(found, tracks, strict=True))
+        {
+            "rank": place,
+            "track": track,
+            "similarity": round(alike.similarity, 4),
+            "query_start_s": alike.query_start_s,
+            "match_start_s": alike.match_start_s,
+            "source": "content",
+            "reason": _reason(alike.query_start_s, alike.match_start_s),
+            "evidence": {"listeners": track["listeners"], "sound_known": track["heard_by_model"]},
+        }
+        for place, (alike, track) in enumerate(zip(found, tracks, strict=True), start=1)
     ]
-    return SimilarTracks(bundle=now.manifest.version, track=tracks_of(now, [row])[0], items=items)
+    return json_answer({"bundle": now.manifest.version, "track": track_values(now, [row])[0], "items": items})
 
 
 @router.get(

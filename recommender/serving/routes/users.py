@@ -7,16 +7,16 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 import numpy as np
-from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic_core import to_json
 
 from recommender.ranking.exploration import ExploreConfig, generator_of
-from recommender.ranking.ranker import RecommendOptions, explain
-from recommender.ranking.recommendation import ARTIST_GAP, CALIBRATION, DIVERSITY
-from recommender.serving.context import Now, ServerContext
+from recommender.ranking.ranker import RecommendOptions, explain, listener_of_user
+from recommender.serving.context import Context, Now, ServerContext
+from recommender.serving.live import Snapshot
 from recommender.serving.observing import note_list
 from recommender.serving.problems import problems
 from recommender.serving.schemas import (
-    DIALS,
     MAX_TOP,
     Contribution,
     ExplanationAnswer,
@@ -26,8 +26,9 @@ from recommender.serving.schemas import (
     User,
     UserPage,
 )
+from recommender.serving.schemas.lists import ListQuery, list_query, query_parameters
 from recommender.serving.served import bucket_of, slots_of
-from recommender.serving.views import evidence_of, history, recommendations_for, to_json, tracks_of
+from recommender.serving.views import evidence_of, history, is_quick, recommendations_for, tracks_of, user_row
 
 router = APIRouter(prefix="/v1/users", tags=["users"])
 SHOWN_PLAYS = 5
@@ -63,30 +64,14 @@ def list_users(
     summary="Recommend to a user",
     response_model=Recommendations,
     responses={304: {"description": "What If-None-Match names is still the answer."}, **problems(404, 422)},
+    openapi_extra=query_parameters(ListQuery),
 )
 async def recommend_to_user(
     user_id: str,
     now: Now,
     context: ServerContext,
     request: Request,
-    after: BackgroundTasks,
-    top: Annotated[int, Query(ge=1, le=MAX_TOP, description="Length of the list.")] = 20,
-    include_heard: Annotated[bool, Query(description="Whether heard tracks may come back.")] = False,
-    max_per_artist: Annotated[int, Query(ge=0, le=MAX_TOP, description="0 sets no cap.")] = 2,
-    max_listeners: Annotated[
-        int | None,
-        Query(ge=0, le=10**9, description="Only tracks with at most so many listeners; 0 asks for new ones."),
-    ] = None,
-    explore: Annotated[
-        float | None,
-        Query(ge=0, le=1, description="Share of the places that try something; the server's setting if left out."),
-    ] = None,
-    diversity: Annotated[float, Query(ge=0, le=1, description=DIALS["diversity"])] = DIVERSITY,
-    discovery: Annotated[float, Query(ge=0, le=1, description=DIALS["discovery"])] = 0.5,
-    calibration: Annotated[float, Query(ge=0, le=1, description=DIALS["calibration"])] = CALIBRATION,
-    popularity: Annotated[float, Query(ge=-1, le=1, description=DIALS["popularity"])] = 0.0,
-    distaste: Annotated[float, Query(ge=0, le=1, description=DIALS["distaste"])] = 1.0,
-    artist_gap: Annotated[int, Query(ge=0, le=MAX_TOP, description=DIALS["artist_gap"])] = ARTIST_GAP,
+    query: Annotated[ListQuery, Depends(list_query)],
 ) -> Response:
     """Recommend by everything that is known now, the user's listens of this second included.
 
@@ -94,39 +79,41 @@ async def recommend_to_user(
     tracks that may be better than is known: they are marked, stay the same for a while, and every place says how
     probable it was. A list that `include_heard` or `max_listeners` changes tries nothing, and is not logged.
     """
-    settings, at_ms = context.settings, time.time_ns() // 1_000_000
-    bucket_ms = bucket_of(at_ms, settings.explore_every_s)
-
-    def produce() -> bytes:
-        plays, heard = history(now, user_id)
-        rows = None if max_listeners is None else np.flatnonzero(now.model.evidence <= max_listeners).astype(np.int32)
-        options = RecommendOptions(
-            top=top,
-            include_heard=include_heard,
-            candidate_rows=rows,
-            max_per_artist=max_per_artist or None,
-            artist_gap=artist_gap,
-            diversity=diversity,
-            calibration=calibration,
-            discovery=discovery,
-            popularity=popularity,
-            distaste=distaste,
-        )
-        if include_heard or max_listeners is not None:
-            return to_json(recommendations_for(now, plays, heard, options, user=user_id))
-        exploring = ExploreConfig(share=settings.explore if explore is None else explore)
-        rng = generator_of(settings.explore_seed, user_id, now.manifest.version, bucket_ms)
-        answer = recommendations_for(now, plays, heard, options, user=user_id, exploring=exploring, rng=rng)
-        note_list(answer.items)
-        if settings.log_served:
-            after.add_task(context.served_log.write, slots_of(answer, at_ms, bucket_ms, max_per_artist))
-        return to_json(answer)
-
-    response = await context.answers.respond(
-        request, (user_id, request.scope["query_string"], bucket_ms), now.version_of(user_id), produce
+    at_ms = time.time_ns() // 1_000_000
+    bucket_ms = bucket_of(at_ms, context.settings.explore_every_s)
+    return await context.answers.respond(
+        request,
+        (user_id, request.scope["query_string"], bucket_ms),
+        now.version_of(user_id),
+        lambda: _list_for(user_id, now, context, query, at_ms, bucket_ms),
+        is_quick(now, query.top),
     )
-    response.background = after
-    return response
+
+
+def _list_for(user_id: str, now: Snapshot, context: Context, query: ListQuery, at_ms: int, bucket_ms: int) -> bytes:
+    model, most, settings = now.model, query.max_listeners, context.settings
+    options = RecommendOptions(
+        top=query.top,
+        include_heard=query.include_heard,
+        candidate_rows=None if most is None else np.flatnonzero(model.evidence <= most).astype(np.int32),
+        max_per_artist=query.max_per_artist or None,
+        artist_gap=query.artist_gap,
+        diversity=query.diversity,
+        calibration=query.calibration,
+        discovery=query.discovery,
+        popularity=query.popularity,
+        distaste=query.distaste,
+    )
+    listener = listener_of_user(model, user_row(now, user_id), options.discovery)
+    if query.include_heard or most is not None:
+        return to_json(recommendations_for(now, listener, options, user=user_id))
+    rng = generator_of(settings.explore_seed, user_id, now.manifest.version, bucket_ms)
+    exploring = ExploreConfig(share=settings.explore if query.explore is None else query.explore)
+    answer = recommendations_for(now, listener, options, user=user_id, exploring=exploring, rng=rng)
+    note_list(answer["items"])
+    if settings.log_served:
+        context.served_log.write(slots_of(answer, at_ms, bucket_ms, query.max_per_artist))
+    return to_json(answer)
 
 
 @router.get(
