@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from recommender.audio.decode import AudioFile, open_audio
-from recommender.audio.descriptors import describe
 from recommender.audio.mel import MelConfig, log_mel_spectrogram, quantise
 from recommender.audio.signatures import Signature
 from recommender.audio.stretch import Waveform
@@ -167,6 +166,8 @@ def read_clips(path: Path, config: ClipConfig) -> TrackClips:
     AudioError
         If the file holds no audio, less than `MIN_AUDIO_S` of it, or only silence.
     """
+    from recommender.audio.descriptors import describe  # takes a second; who only reads spectrograms need not wait
+
     with open_audio(path) as audio:
         duration_s, starts_s, waveforms, warnings = _heard(path, audio, config)
     longest = max(map(len, waveforms))

@@ -15,6 +15,8 @@ counts do harm and no counts lose something; a row without plays has the zero ve
 track changes nobody's factors; the regularization of a row is rounded to a fixed grid (`RIDGE_STEP`), so that rows can
 be solved in groups that share it; and rows are improved by a few conjugate gradient steps a pass instead of solved
 exactly (``cg_steps=0`` solves exactly).
+
+What only training needs is imported there: a server reads these weights and ridges, and has no use for `implicit`.
 """
 
 from __future__ import annotations
@@ -22,15 +24,12 @@ from __future__ import annotations
 import copy
 import functools
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from implicit.cpu.als import AlternatingLeastSquares
-from implicit.recommender_base import ModelFitError
 from scipy import sparse
 from threadpoolctl import ThreadpoolController
 
@@ -83,6 +82,10 @@ def fit_als(
     ModelError
         If there is no play, or the factors do not stay finite.
     """
+    from implicit.recommender_base import ModelFitError
+
+    from recommender.models.grouped_als import GroupedAls
+
     plays = play_confidence(interactions.to_csr(), config.play_emphasis)
     users, tracks = _rows_by_plays(plays), _rows_by_plays(plays.T.tocsr())
     if len(users) == 0:
@@ -96,7 +99,7 @@ def fit_als(
     report = progress or silent
     workers = num_threads or os.cpu_count() or 1
     with one_blas_thread(), ThreadPoolExecutor(workers) as pool:
-        model = _GroupedAls(config, pool, workers)
+        model = GroupedAls(config, pool, workers)
         model.user_factors, model.item_factors = user_start * scale, track_start * scale
         try:
             model.fit(compact, show_progress=False, callback=lambda done, *_: report(done + 1, config.iterations))
@@ -205,44 +208,11 @@ def initial_factors(n_users: int, n_tracks: int, config: AlsConfig) -> tuple[Flo
     return users, rng.normal(0, deviation, (n_tracks, config.factors)).astype(np.float32)
 
 
-class _GroupedAls(AlternatingLeastSquares):  # type: ignore[misc]
-    """`implicit`'s ALS over rows sorted by plays: a call of its solver for each value of the regularization.
-
-    The calls are short, so they share out among threads of ours: `implicit`'s own would meet at the end of each call,
-    and on a busy machine wait there for longer than they work.
-    """
-
-    def __init__(self, config: AlsConfig, pool: ThreadPoolExecutor, workers: int) -> None:
-        super().__init__(
-            factors=config.factors,
-            alpha=1 + 1 / config.unobserved_weight,
-            use_cg=config.cg_steps > 0,
-            iterations=config.iterations,
-            num_threads=1,
-        )
-        self.cg_steps = config.cg_steps
-        self.settings = config
-        self.pool = pool
-        self.workers = workers
-        self.blocks_of: dict[bool, list[tuple[slice, float, sparse.csr_matrix]]] = {}
-
-    @property
-    def solver(self) -> Callable[..., None]:
-        plain = super().solver
-
-        def solve(confidence: sparse.csr_matrix, X: Float32s, Y: Float32s, *_: float, **__: int) -> None:
-            for_users = X is self.user_factors
-            if for_users not in self.blocks_of:
-                groups = _groups(np.diff(confidence.indptr), len(Y), self.settings)
-                most = -(-len(X) // self.workers)
-                self.blocks_of[for_users] = [(rows, ridge, confidence[rows]) for rows, ridge in _cut(groups, most)]
-            jobs = self.blocks_of[for_users]
-            list(self.pool.map(lambda job: plain(job[2], X[job[0]], Y, job[1], num_threads=1), jobs))
-
-        return solve
-
-
 def _fold_in(plays: sparse.csr_matrix, others: Float32s, config: AlsConfig, num_threads: int) -> Float32s:
+    from implicit.cpu.als import AlternatingLeastSquares
+
+    from recommender.models.grouped_als import cut, groups_of
+
     if others.ndim != 2 or others.shape[1] != config.factors:
         raise DataError(f"factors have shape {others.shape}, the configuration says {config.factors} factors")
     plays = only_positive(plays)
@@ -253,7 +223,7 @@ def _fold_in(plays: sparse.csr_matrix, others: Float32s, config: AlsConfig, num_
     scale = _scale(config)
     n_other = int(np.count_nonzero(others.any(axis=1)))
     workers = num_threads or os.cpu_count() or 1
-    pieces = _cut(_groups(np.diff(plays.indptr)[order], n_other, config), -(-len(order) // workers))
+    pieces = cut(groups_of(np.diff(plays.indptr)[order], n_other, config), -(-len(order) // workers))
     with one_blas_thread():
         model = AlternatingLeastSquares(factors=config.factors, alpha=1 + 1 / config.unobserved_weight, num_threads=1)
         model.item_factors = np.ascontiguousarray(others, dtype=np.float32) * scale
@@ -270,24 +240,6 @@ def _fold_in(plays: sparse.csr_matrix, others: Float32s, config: AlsConfig, num_
             with ThreadPoolExecutor(workers) as pool:
                 list(pool.map(solve, pieces))
     return folded
-
-
-def _groups(counts: npt.NDArray[Any], n_other: int, config: AlsConfig) -> list[tuple[slice, float]]:
-    """Cut rows, sorted by plays, where their regularization changes; the regularization is in `implicit`'s scale."""
-    ridges = row_ridges(counts, n_other, config)
-    starts = np.flatnonzero(np.diff(ridges, prepend=-1.0))
-    stops = np.append(starts[1:], len(ridges))
-    factor = (1 + config.unobserved_weight) / config.unobserved_weight
-    return [(slice(a, b), float(ridges[a]) * factor) for a, b in zip(starts, stops, strict=True)]
-
-
-def _cut(groups: list[tuple[slice, float]], most: int) -> list[tuple[slice, float]]:
-    """Cut groups into pieces of at most `most` rows."""
-    return [
-        (slice(start, min(start + most, rows.stop)), ridge)
-        for rows, ridge in groups
-        for start in range(rows.start, rows.stop, most)
-    ]
 
 
 def play_confidence(plays: sparse.csr_matrix, emphasis: float) -> sparse.csr_matrix:
