@@ -28,7 +28,7 @@ from usearch.index import MetricKind, search
 from recommender.models.als import keep_one_blas_thread
 from recommender.ranking.ranker import listener_of_user
 from recommender.ranking.retrieval import _content_side, _vectors_of, code_tracks
-from recommender.ranking.scan import Coded, Scan
+from recommender.ranking.scan import Coded, Scan, code_vectors
 from recommender.serving.bundle import current_bundle, load_bundle
 
 Find = Callable[[np.ndarray], np.ndarray]
@@ -111,11 +111,11 @@ def top(scores: np.ndarray, depth: int) -> np.ndarray:
 
 def numpy_int8(vectors: np.ndarray, depth: int) -> Find:
     """Multiply codes as numpy does, which has no BLAS for integers."""
-    coded = Coded.of(vectors)
-    codes = np.ascontiguousarray(coded.codes.T).astype(np.int16)
+    codes, _, steps = code_vectors(vectors)
+    codes = np.ascontiguousarray(codes.T).astype(np.int16)
 
     def find(query: np.ndarray) -> np.ndarray:
-        stepped = query * coded.steps
+        stepped = query * steps
         asked = np.rint(stepped / np.abs(stepped).max() * 63).astype(np.int16)
         return top(np.einsum("ij,j->i", codes, asked, dtype=np.int32), depth)
 

@@ -166,15 +166,22 @@ def load_arrays(path: Path, kind: str, version: str | None, *, mapped: bool = Fa
 
 
 def _mapped_arrays(path: Path) -> dict[str, Array]:
-    """Map the arrays of a safetensors file: eight bytes of length, a header in JSON, then the values."""
-    content = np.memmap(path, dtype=np.uint8, mode="r")
-    start = 8 + int(content[:8].view("<u8")[0])
-    header = json.loads(content[8:start].tobytes())
+    """Map the arrays of a safetensors file: eight bytes of length, a header in JSON, then the values.
+
+    Each has a map of its own: scipy copies arrays that are a small part of another.
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
     arrays = {}
     for name, about in header.items():
         if name != "__metadata__":
-            first, last = (start + offset for offset in about["data_offsets"])
-            arrays[name] = np.asarray(content[first:last]).view(_DTYPES[about["dtype"]]).reshape(about["shape"])
+            first, last = about["data_offsets"]
+            dtype, shape = _DTYPES[about["dtype"]], tuple(about["shape"])
+            if first == last:
+                arrays[name] = np.empty(shape, dtype=dtype)
+            else:
+                arrays[name] = np.asarray(np.memmap(path, dtype, "r", 8 + length + first, shape))
     return arrays
 
 

@@ -28,7 +28,7 @@ from recommender.ranking.sound import Sound
 KIND = "hybrid"
 
 _SOUND = ("vectors", "has_vector", "clip_vectors", "clip_tracks", "clip_starts_s", "center", "spread")
-_CODED = ("codes", "center", "steps")
+_CODED = ("graph", "center", "steps")
 _STANDARDS = ("cf_mean", "cf_covariance", "content_mean", "content_covariance", "gram")
 
 
@@ -165,7 +165,7 @@ def _put_together(
 
 def _index_in(arrays: dict[str, Array]) -> CodedTracks | None:
     """Return the index; None where there is none, or one of before, which is made again."""
-    if "retrieval.basis" not in arrays:
+    if "retrieval.graph" not in arrays:
         return None
     coded = Coded(*(arrays[f"retrieval.{name}"] for name in _CODED))
     return CodedTracks(arrays["retrieval.basis"], arrays["retrieval.dual"], coded)

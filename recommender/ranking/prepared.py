@@ -22,7 +22,7 @@ from recommender.ranking.retrieval import estimates, is_large, keep_sound, sound
 from recommender.ranking.scan import Coded
 
 KIND = "prepared"
-_CODED = ("codes", "center", "steps")
+_CODED = ("graph", "center", "steps")
 _CSR = ("data", "indices", "indptr")
 _prepared: WeakSet[Standards] = WeakSet()
 
@@ -50,6 +50,7 @@ def save_prepared(path: Path, model: HybridModel, version: str) -> None:
         "kinds": kinds_of(model, alike_vectors),
         "uncertainty.basis": uncertainty.basis,
         "uncertainty.spectrum": uncertainty.spectrum,
+        "uncertainty.listeners": uncertainty.listeners,
     }
     if model.sound is not None:
         coded = Coded.of(model.sound.vectors)
@@ -72,12 +73,10 @@ def load_prepared(path: Path, version: str, model: HybridModel) -> None:
     try:
         shape = (len(model.catalog), len(model.users))
         young = sparse.csr_matrix(tuple(arrays[f"young.{part}"] for part in _CSR), shape)
-        basis = arrays["uncertainty.basis"]
-        listeners = model.factors.user_factors @ basis.astype(np.float32)
         uncertainty = Uncertainty(
             young,
-            listeners,
-            basis,
+            arrays["uncertainty.listeners"],
+            arrays["uncertainty.basis"],
             arrays["uncertainty.spectrum"],
             settings["noise"],
             settings["n_users"],

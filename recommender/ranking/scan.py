@@ -28,26 +28,33 @@ class Coded:
 
     Parameters
     ----------
-    codes : ndarray, shape (r, n), int8
+    graph : ndarray, shape (n_bytes,), uint8
+        Multiplies a query with the codes (r, n), as ONNX: what a session is made from without knowing how to write it.
     center, steps : ndarray, shape (r,), float32
         A vector is the center plus its code times the steps.
     """
 
-    codes: npt.NDArray[np.int8]
+    graph: npt.NDArray[np.uint8]
     center: Float32s
     steps: Float32s
 
     @classmethod
     def of(cls, vectors: Float32s) -> Coded:
         """Code vectors, shape (n, r)."""
-        low, high = vectors.min(axis=0), vectors.max(axis=0)
-        center = (low + high) / 2
-        steps = np.maximum(high - center, 1e-12) / np.float32(127)
-        codes = np.empty(vectors.shape[::-1], dtype=np.int8)
-        for start in range(0, len(vectors), _BLOCK):
-            block = slice(start, start + _BLOCK)
-            codes[:, block] = np.rint((vectors[block] - center) / steps).T
-        return cls(codes, center, steps)
+        codes, center, steps = code_vectors(vectors)
+        return cls(np.frombuffer(_graph(codes), dtype=np.uint8), center, steps)
+
+
+def code_vectors(vectors: Float32s) -> tuple[npt.NDArray[np.int8], Float32s, Float32s]:
+    """Return the codes of vectors (n, r), shape (r, n), and each dimension's center and step, shapes (r,)."""
+    low, high = vectors.min(axis=0), vectors.max(axis=0)
+    center = (low + high) / 2
+    steps = np.maximum(high - center, 1e-12) / np.float32(127)
+    codes = np.empty(vectors.shape[::-1], dtype=np.int8)
+    for start in range(0, len(vectors), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        codes[:, block] = np.rint((vectors[block] - center) / steps).T
+    return codes, center, steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +79,8 @@ class Scan:
     @classmethod
     def of(cls, coded: Coded) -> Scan:
         """Take coded vectors in."""
-        return cls(_session(coded.codes), coded.center, coded.steps, coded.codes.shape[1])
+        session = _session(coded.graph.tobytes())
+        return cls(session, coded.center, coded.steps, session.get_outputs()[0].shape[1])
 
     def __len__(self) -> int:
         return self.length
@@ -143,10 +151,17 @@ class Products:
         return rows.astype(np.int32), -np.inf if threshold == LEFT_OUT else float(self.offset + self.unit * threshold)
 
 
-def _session(codes: npt.NDArray[np.int8]) -> InferenceSession:
-    """Return a session that multiplies a query with codes (r, n)."""
-    from onnx import TensorProto, helper, numpy_helper
+def _session(graph: bytes) -> InferenceSession:
     from onnxruntime import InferenceSession, SessionOptions
+
+    options = SessionOptions()
+    options.intra_op_num_threads = 1
+    return InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
+def _graph(codes: npt.NDArray[np.int8]) -> bytes:
+    """Return a model that multiplies a query with codes (r, n)."""
+    from onnx import TensorProto, helper, numpy_helper
 
     r, n = codes.shape
     graph = helper.make_graph(
@@ -157,6 +172,4 @@ def _session(codes: npt.NDArray[np.int8]) -> InferenceSession:
         [numpy_helper.from_array(codes, "codes"), numpy_helper.from_array(np.uint8(MIDDLE), "middle")],
     )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    options = SessionOptions()
-    options.intra_op_num_threads = 1
-    return InferenceSession(made.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return bytes(made.SerializeToString())
