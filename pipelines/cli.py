@@ -16,6 +16,7 @@ import typer
 
 from pipelines.keys import keys_app
 from pipelines.personal import user_app
+from pipelines.servers import servers_app
 from recommender.errors import FirstListenError
 
 SYSTEM_TROUBLES = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM)
@@ -30,6 +31,7 @@ app = typer.Typer(
 experiment_app = typer.Typer(help="Experiments on a workspace's own data.", no_args_is_help=True)
 app.add_typer(experiment_app, name="experiment")
 app.add_typer(keys_app, name="keys")
+app.add_typer(servers_app, name="servers")
 app.add_typer(user_app, name="user")
 
 WorkspaceArgument = Annotated[Path, typer.Argument(metavar="W", help="The workspace: a folder.")]

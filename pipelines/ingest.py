@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,9 @@ from recommender.data.storage import digest_of
 from recommender.data.tables import read_embeddings, read_interactions, read_tracks, write_table
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import DataError
+
+if TYPE_CHECKING:
+    from recommender.data.listens import MatchReport
 
 LISTENS_REPORT = Path("reports/listens.csv")
 MOVED_SHARE = 0.5
@@ -176,23 +180,31 @@ def _add_tracks(workspace: Workspace, path: Path, log: _Log) -> None:
 
 def _add_listens(workspace: Workspace, paths: Sequence[Path], user: str | None, zone: tzinfo, log: _Log) -> None:
     """Match histories to the tracks there are now, and account for every name."""
-    from recommender.data.listens import NAME_COLUMNS, read_listens
+    from recommender.data.listens import read_listens
     from recommender.data.matching import TrackMatcher
 
     matcher = TrackMatcher(workspace.catalog())
+    for path in paths:
+        frame, match = read_listens(path, matcher, user, zone)
+        add_history(workspace, frame, match, log.lines, log.problems)
+
+
+def add_history(
+    workspace: Workspace, frame: pd.DataFrame, match: MatchReport, lines: list[str], problems: list[str]
+) -> None:
+    """Merge the plays of a history, and write what became of every name in it."""
+    from recommender.data.listens import NAME_COLUMNS
+
+    add_plays(workspace, frame)
     target = workspace.folder / LISTENS_REPORT
     known = pd.read_csv(target, dtype=str, keep_default_na=False) if target.exists() else None
     table = pd.DataFrame(columns=list(NAME_COLUMNS)) if known is None else known
-    for path in paths:
-        frame, match = read_listens(path, matcher, user, zone)
-        add_plays(workspace, frame)
-        table = pd.concat([table[table["history"] != path.name], match.names], ignore_index=True)
-        write_table(target, table)
-        log.lines.append(match.summary())
-        log.problems.extend(f"{path.name}: {problem}" for problem in match.problems)
-        if match.n_unmatched:
-            log.lines.extend(f"  {line}" for line in match.examples())
-            log.lines.append(f"  all names, and what became of them: {target}")
+    write_table(target, pd.concat([table[table["history"] != match.path.name], match.names], ignore_index=True))
+    lines.append(match.summary())
+    problems.extend(f"{match.path.name}: {problem}" for problem in match.problems)
+    if match.n_unmatched:
+        lines.extend(f"  {line}" for line in match.examples())
+        lines.append(f"  all names, and what became of them: {target}")
 
 
 def _add_embeddings(workspace: Workspace, path: Path, log: _Log) -> None:

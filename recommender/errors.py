@@ -11,7 +11,8 @@
     ├── ModelError           a model that cannot be fitted or cannot do what was asked of it
     ├── ArtifactError        a stored artifact that is missing or damaged
     │   └── VersionError     artifacts or workspaces whose versions do not belong together
-    └── StoreError           the listens' database cannot be read or written
+    ├── StoreError           the listens' database cannot be read or written
+    └── ServerError          a music server that cannot be reached, refuses, or answers what it should not
 
 A message says what is wrong, the value, what was expected, and what to do next, in one line.
 """
@@ -55,3 +56,7 @@ class VersionError(ArtifactError):
 
 class StoreError(FirstListenError):
     """The listens' database cannot be read or written."""
+
+
+class ServerError(FirstListenError):
+    """A music server cannot be reached, refuses, or answers what it should not."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from pathlib import Path
@@ -146,8 +147,15 @@ def read_listens(
     DataError
         If the file cannot be read, is of no known format, or more than a fifth of its entries is broken.
     """
+    return match_histories(path, read_histories(path, zone), matcher, user)
+
+
+def match_histories(
+    path: Path, histories: Iterable[History], matcher: TrackMatcher, user: str | None = None
+) -> tuple[pd.DataFrame, MatchReport]:
+    """Find the tracks of histories in the catalog, as `read_listens` does; `path` names them in the report."""
     plays, services, owner = _Plays(), list[str](), ""
-    for history in read_histories(path, zone):
+    for history in histories:
         owner = owner or history.owner
         if history.service:
             services.append(history.service)
@@ -165,7 +173,7 @@ def read_listens(
     users = np.array([user or name or owner or path.stem for name in plays.users] or [""], dtype=object)
     frame = _frame(plays, rows, users, matcher)
     counts = np.bincount(name_rows, minlength=len(names))
-    service = Counter(services).most_common(1)[0][0]
+    service = Counter(services).most_common(1)[0][0] if services else ""
     problems = list(plays.broken)
     if rest := plays.n_broken - len(problems):
         problems.append(f"and {rest} more entries")
