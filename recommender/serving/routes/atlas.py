@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request, Response
 
 from recommender.errors import UnknownIdError
 from recommender.ranking.atlas import NOWHERE, SIDE, Atlas, map_vectors
+from recommender.ranking.cluster_traits import told, traits_of
 from recommender.serving.cluster_names import name_cluster, names_of
 from recommender.serving.context import Context, Now, ServerContext
 from recommender.serving.live import Snapshot
@@ -67,6 +68,8 @@ def put_cluster(cluster_id: str, given: ClusterName, now: Now, context: ServerCo
 def members_of(context: Context, now: Snapshot, cluster_id: str) -> tuple[Atlas, int, np.ndarray]:
     """Return the map, a cluster's number, and the catalog rows of its tracks, the nearest to its centre first.
 
+    A name names its cluster too, whichever that is after the next training.
+
     Raises
     ------
     UnknownIdError
@@ -74,6 +77,9 @@ def members_of(context: Context, now: Snapshot, cluster_id: str) -> tuple[Atlas,
     """
     atlas = context.maps.atlas(now)
     by_id = {_id_of(now, cluster): cluster for cluster in range(len(atlas.centres))}
+    if cluster_id not in by_id:
+        names = names_of(context.store, now.manifest.version, atlas, now.model.catalog.tracks)
+        by_id |= {name: cluster for cluster, name in names.items()}
     if cluster_id not in by_id:
         raise UnknownIdError(f"unknown cluster {cluster_id!r}: GET /v1/clusters lists those of this bundle")
     return atlas, by_id[cluster_id], _rows_of(now, atlas, by_id[cluster_id])
@@ -99,6 +105,7 @@ def _cluster(now: Snapshot, atlas: Atlas, cluster: int, name: str | None) -> Clu
         id=_id_of(now, cluster),
         name=name,
         label=", ".join(artist for artist, _ in artists.most_common(ARTISTS)) or f"Cluster {cluster + 1}",
+        traits=told(traits_of(now.signatures, rows)),
         size=len(rows),
         stability=round(float(atlas.stability[cluster]), 3),
         tempo_bpm=round(float(np.median(tempo)), 1) if len(tempo) else None,

@@ -13,6 +13,7 @@ CLUSTER_EXAMPLE = {
     "id": "3-9c1f",
     "name": "Slow water",
     "label": "Mirela Voss, Ida Kane",
+    "traits": "slower (96 BPM), darker (910 Hz)",
     "size": 41,
     "stability": 0.86,
     "tempo_bpm": 96.0,
@@ -58,6 +59,7 @@ class Cluster(BaseModel):
     id: str = Field(description="Of this cluster in this bundle.")
     name: str | None = Field(description="What people call it; null until somebody names it.")
     label: str = Field(description="The artists who have most tracks in it.")
+    traits: str = Field(description="What sets its tracks apart from the library; empty where nothing does.")
     size: int
     stability: float = Field(description="How surely it is found again in a part of the tracks (Jaccard); from .75 on.")
     tempo_bpm: float | None = Field(description="The middle one of its tracks.")
