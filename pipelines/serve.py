@@ -21,6 +21,7 @@ def server_settings(workspace: Workspace, **choices: Any) -> Settings:
             "store_url": workspace.store_url,
             "uploads_dir": workspace.uploads.resolve(),
             "music_roots": workspace.music_roots(),
+            "player_secret": workspace.player_secret(),
             **environment_choices(os.environ),
             **choices,
         }

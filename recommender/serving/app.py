@@ -50,6 +50,7 @@ from recommender.serving.schemas import ProblemDocument
 from recommender.serving.security import Guard, authorize, describe_security
 from recommender.serving.settings import SETTINGS_VARIABLE, Settings
 from recommender.serving.store import Store
+from recommender.serving.subsonic import router as subsonic_router
 from recommender.serving.upload_worker import UploadWorker
 from recommender.serving.verifying import Verifier
 from recommender.serving.views import rehearse
@@ -121,6 +122,7 @@ def create_app(settings: Settings) -> FastAPI:
     catalog_routes = (recommendations, audience, tracks, upload_routes, model, atlas, playlists)
     for routes in (users, feedback, personal, *catalog_routes, listens, listenbrainz, session):
         app.include_router(routes.router)
+    app.include_router(subsonic_router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/", lambda: FileResponse(STATIC / "index.html"), include_in_schema=False)
     app.add_api_route("/docs", lambda: FileResponse(STATIC / "docs.html"), include_in_schema=False)

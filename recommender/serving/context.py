@@ -21,6 +21,7 @@ from recommender.serving.reloading import Reloader
 from recommender.serving.rematching import Rematcher
 from recommender.serving.served import ServedLog
 from recommender.serving.settings import Settings
+from recommender.serving.shelf import Shelf
 from recommender.serving.store import Store
 
 
@@ -58,6 +59,11 @@ class Context:
     def finder(self) -> Finder:
         """Which tracks the names of other services stand for."""
         return Finder()
+
+    @cached_property
+    def shelf(self) -> Shelf:
+        """The catalog by artists and albums."""
+        return Shelf()
 
     @cached_property
     def rematcher(self) -> Rematcher:

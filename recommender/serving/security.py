@@ -201,7 +201,7 @@ class Caller:
         scope = _SCOPE_OF.get(rule)
         if scope is not None:
             if not self.has(scope):
-                raise _forbidden(f"the key {self.key.name!r} lacks the scope {scope!r}", scope)
+                raise forbidden(f"the key {self.key.name!r} lacks the scope {scope!r}", scope)
             if rule in ("personal", "listen") and user_id is not None:
                 self.check_user(user_id)
             return
@@ -209,14 +209,14 @@ class Caller:
             return
         if rule == "erase" and self.has("listen") and self.key.user_id is not None and self.key.user_id == user_id:
             return
-        raise _forbidden(f"the key {self.key.name!r} may not do this", "read listen" if rule == "everyone" else "admin")
+        raise forbidden(f"the key {self.key.name!r} may not do this", "read listen" if rule == "everyone" else "admin")
 
     def check_user(self, user_id: str) -> None:
         """Raise a Problem if the key may not speak of a user."""
         if not self.speaks_of(user_id):
             name = "" if self.key is None else self.key.name
             who = f"the key {name!r} may not speak of user {user_id!r}"
-            raise _forbidden(f"{who}; use one that is bound to this user, or an unbound one with 'listen'", "listen")
+            raise forbidden(f"{who}; use one that is bound to this user, or an unbound one with 'listen'", "listen")
 
     def _unknown(self) -> Problem:
         error = ', error="invalid_token"' if self.trouble else ""
@@ -224,7 +224,8 @@ class Caller:
         return Problem(401, "no-key", detail, {"WWW-Authenticate": f'Bearer realm="firstlisten"{error}'})
 
 
-def _forbidden(detail: str, scope: str) -> Problem:
+def forbidden(detail: str, scope: str) -> Problem:
+    """Return the answer to somebody who is known and may not do this; `scope` is what it takes."""
     challenge = f'Bearer realm="firstlisten", error="insufficient_scope", scope="{scope}"'
     return Problem(403, "not-allowed", detail, {"WWW-Authenticate": challenge})
 

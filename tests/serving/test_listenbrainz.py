@@ -17,7 +17,7 @@ from recommender.serving.finding import Part
 from recommender.serving.keys import Keyring
 from recommender.serving.rematching import rematch
 from recommender.serving.store import Listen, Store, UnmatchedListen
-from tests.serving.conftest import LOW_HZ, World, make_settings, tone, write_wav
+from tests.serving.conftest import LOW_HZ, RECORDING, World, make_settings, tone, write_wav
 
 AT = 1_700_000_000
 MBID = "98255a8c-017a-4bc7-8dd6-1fa36124572b"
@@ -190,18 +190,21 @@ def test_a_token_is_a_key_of_a_user(world: World, serve: Any, tmp_path: Path) ->
             assert (answer.status_code, answer.json()["valid"]) == (200, False)
         assert client.get("/1/validate-token").json()["code"] == 400
         submit(client, listen("Low Tide 0", "Low Artist 0"), token=bound)
-        assert "bound to no user" in submit(client, listen("a", "b"), token=unbound, expected=401)["error"]
+        assert "bound to no user" in submit(client, listen("a", "b"), token=unbound, expected=403)["error"]
         assert submit(client, listen("a", "b"), token="fl_x", expected=401)["code"] == 401
     locked = serve(require_keys=True)
     assert submit(locked, listen("a", "b"), token=reader, expected=403)["code"] == 403
     assert submit(locked, listen("a", "b"), token="ann", expected=401)["code"] == 401
 
 
-def test_feedback_of_a_recording_that_is_not_here(client: httpx.Client) -> None:
+def test_feedback_is_by_recording(client: httpx.Client) -> None:
     headers = {"Authorization": "Token ann"}
-    answer = client.post(
-        "/1/feedback/recording-feedback", json={"recording_mbid": MBID, "score": 1}, headers=headers
-    )
+    for score, verdicts in ((1, ["loved"]), (-1, ["hated"]), (0, [])):
+        body = {"recording_mbid": RECORDING, "score": score}
+        assert client.post("/1/feedback/recording-feedback", json=body, headers=headers).json() == {"status": "ok"}
+        found = client.get("/v1/users/ann/feedback").json().get("items", [])
+        assert [(item["track"]["id"], item["verdict"]) for item in found] == [("low0", each) for each in verdicts]
+    answer = client.post("/1/feedback/recording-feedback", json={"recording_mbid": MBID, "score": 1}, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (404, 404)
     for body in ({"recording_mbid": "x", "score": 1}, {"recording_mbid": MBID, "score": 2}, {"score": [1]}, [], 1):
         assert client.post("/1/feedback/recording-feedback", json=body, headers=headers).status_code == 400

@@ -37,7 +37,7 @@ from recommender.serving.schemas.listenbrainz import (
     ListensPayload,
     TokenAnswer,
 )
-from recommender.serving.security import Caller, CallerNow, credential_of, network_of_scope
+from recommender.serving.security import Caller, CallerNow, credential_of, forbidden, network_of_scope
 from recommender.serving.store import Feedback, Listen, UnmatchedListen
 from recommender.serving.verifying import Verifier
 
@@ -71,7 +71,7 @@ async def _listener(request: Request, caller: CallerNow) -> str:
     if key is None:
         raise _no_token("this takes a token; send it as 'Authorization: Token KEY'")
     if key.user_id is None:
-        raise _no_token(f"the key {key.name!r} is bound to no user; make one with --user NAME --scope listen")
+        raise forbidden(f"the key {key.name!r} is bound to no user; make one with --user NAME --scope listen", "listen")
     return key.user_id
 
 
@@ -217,9 +217,7 @@ def _submission(body: bytes) -> tuple[str, list[dict[str, Any]]]:
     if len(payload) > MAX_LISTENS:
         raise _wrong(f"Too many listens. You may not send more than {MAX_LISTENS} listens.")
     if kind != "import" and len(payload) > 1:
-        raise _wrong(
-            "JSON document contains more than listen for a single/playing_now. It should contain only one."
-        )
+        raise _wrong("JSON document contains more than listen for a single/playing_now. It should contain only one.")
     if len(body) > MAX_LISTEN_BYTES * len(payload):
         raise _wrong(
             f"JSON document is too large. In aggregate, listens may not be larger than {MAX_LISTEN_BYTES} characters."
@@ -243,9 +241,7 @@ def _read(entry: dict[str, Any]) -> tuple[Name, int, float]:
     if "listened_at" not in entry:
         raise _wrong("JSON document must contain the key listened_at at the top level; playing_now must not.")
     if not isinstance(data, dict) or not all(isinstance(data.get(key), str) for key in ("track_name", "artist_name")):
-        raise _wrong(
-            "JSON document does not contain a valid metadata.track_name and/or track_metadata.artist_name."
-        )
+        raise _wrong("JSON document does not contain a valid metadata.track_name and/or track_metadata.artist_name.")
     at = entry["listened_at"]
     if isinstance(at, bool) or not isinstance(at, int | float | str) or (isinstance(at, float) and not at.is_integer()):
         raise _wrong("JSON document must contain an int value for listened_at.")

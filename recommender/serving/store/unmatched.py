@@ -91,7 +91,7 @@ def count_of(database: Database, user_id: str) -> int:
 
 
 def settle(database: Database, found: Mapping[int, str]) -> int:
-    """Move listens to those of the catalog; who was erased meanwhile does not come back. See `Store.settle_unmatched`."""
+    """Move listens to those of the catalog; who was erased meanwhile stays so. See `Store.settle_unmatched`."""
     moved, seqs, received_at_ms = 0, list(found), now_ms()
     for start in range(0, len(seqs), BLOCK):
         with database.adding(ListenRow, UnmatchedRow) as session:
