@@ -52,6 +52,7 @@ MAX_AHEAD_S = 3600
 LATEST_MS = 1 << 62
 _NO_TEXT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 KEY_BEGINS = "fl_"
+PERSON = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,256}")
 
 
 async def _body(request: Request) -> bytes:
@@ -63,7 +64,9 @@ async def _listener(request: Request, caller: CallerNow) -> str:
     token, key = credential_of(Headers(scope=request.scope))[0], caller.key
     if caller.trusted and token:
         if not token.startswith(KEY_BEGINS):
-            return _as_user(token)
+            if PERSON.fullmatch(token) is None:
+                raise _no_token(f"{token[:50]!r} is no user; a name has 1 to 256 characters")
+            return token
         verifier: Verifier = request.app.state.verifier
         key, trouble = await verifier.verified(token, network_of_scope(request.scope))
         if key is None:
@@ -137,7 +140,10 @@ async def validate_token(
     if not given:
         raise _wrong("You need to provide an Authorization token.")
     if caller.trusted and not given.startswith(KEY_BEGINS):
-        return TokenAnswer(message="Token valid.", valid=True, user_name=_as_user(given))
+        named = PERSON.fullmatch(given) is not None
+        return TokenAnswer(
+            message=f"Token {'valid' if named else 'invalid'}.", valid=named, user_name=given if named else None
+        )
     key = caller.key
     if token or caller.trusted:
         verifier: Verifier = request.app.state.verifier
@@ -252,23 +258,17 @@ def _read(entry: dict[str, Any]) -> tuple[Name, int, float]:
     if found is None:
         raise _wrong("A listen cannot be playing_now at the same time.")
     name = found.name
-    texts = [" ".join(_NO_TEXT.sub(" ", text).split()) for text in (name.artist, name.title, name.album)]
-    if not (texts[0] and texts[1]):
+    artist, title, album = (" ".join(_NO_TEXT.sub(" ", text).split()) for text in name[:3])
+    if not (artist and title):
         raise _wrong("JSON document does not contain required track_metadata.track_name and artist_name.")
-    return Name(*texts, name.recording_mbid, name.duration_s), int(found.time), found.weight
-
-
-def _as_user(token: str) -> str:
-    if not 1 <= len(token) <= 256 or _NO_TEXT.search(token):
-        raise _no_token(f"{token[:50]!r} is no user; a name has 1 to 256 characters")
-    return token
+    return name._replace(artist=artist, title=title, album=album), int(found.time), found.weight
 
 
 def _name_of(now: Snapshot, row: int) -> Name:
     columns = now.model.catalog.columns
     duration_s = columns["duration_s"][row]
-    texts = [columns[key][row] for key in ("artist", "title", "album", "recording_mbid")]
-    return Name(*texts, 0.0 if math.isnan(duration_s) else duration_s)
+    artist, title, album, mbid = (columns[key][row] for key in ("artist", "title", "album", "recording_mbid"))
+    return Name(artist, title, album, mbid, 0.0 if math.isnan(duration_s) else duration_s)
 
 
 def _shown(user_id: str, at_ms: int, name: Name) -> ListenOut:
