@@ -129,7 +129,7 @@ def _keep(context: Context, user_id: str, listens: Sequence[tuple[Name, int, flo
         rematch(context.store, *context.finder.parts(now))
 
 
-@router.get("/validate-token", summary="Validate a token", responses=problems(400, 429, 503))
+@router.get("/validate-token", summary="Validate a token", responses=problems(400, 422, 429, 503))
 async def validate_token(
     request: Request,
     caller: CallerNow,
