@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -49,6 +50,23 @@ def create(
         "'Authorization: Bearer KEY'.",
         markup=False,
     )
+
+
+@keys_app.command()
+def password(context: typer.Context, key_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Print the password that goes with a key of one user, for Subsonic players that take no API keys."""
+    from pipelines.workspace import open_workspace
+    from recommender.serving.keys import Keyring, player_password
+    from recommender.serving.settings import VARIABLE_PREFIX
+    from recommender.serving.store import Store
+
+    with closing(Store.open(_store_url(context))) as store:
+        key = next((each for each in Keyring(store).all() if each.key_id == key_id), None)
+    if key is None or key.user_id is None:
+        trouble = f"there is no key {key_id!r}" if key is None else f"the key {key_id} is bound to no user"
+        raise DataError(f"{trouble}; firstlisten keys W list shows them, create --user NAME makes one")
+    secret = os.environ.get(f"{VARIABLE_PREFIX}PLAYER_SECRET") or open_workspace(context.obj[0]).player_secret()
+    typer.echo(player_password(key, secret))
 
 
 @keys_app.command("list")

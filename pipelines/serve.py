@@ -21,10 +21,19 @@ def server_settings(workspace: Workspace, **choices: Any) -> Settings:
             "store_url": workspace.store_url,
             "uploads_dir": workspace.uploads.resolve(),
             "music_roots": workspace.music_roots(),
+            "player_secret": _player_secret(workspace),
             **environment_choices(os.environ),
             **choices,
         }
     )
+
+
+def _player_secret(workspace: Workspace) -> str:
+    """Return none where the workspace cannot be written to: players log in by API keys then."""
+    try:
+        return workspace.player_secret()
+    except OSError:
+        return ""
 
 
 def run(workspace: Workspace, *, host: str, port: int, workers: int, **choices: Any) -> None:

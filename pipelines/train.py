@@ -384,6 +384,8 @@ def _settle_strength(path: Path, library: Library, ranker: RankerConfig) -> tupl
 def take_in(workspace: Workspace) -> dict[str, Any]:
     """Copy what came in through the API into the tables, listens and the names of uploads, and forget who was erased.
 
+    Listens that waited for their tracks are looked up once more.
+
     Returns
     -------
     dict
@@ -391,9 +393,15 @@ def take_in(workspace: Workspace) -> dict[str, Any]:
     """
     if not workspace.has_store:
         return {}
+    from recommender.data.matching import TrackMatcher
+    from recommender.serving.finding import Part
+    from recommender.serving.rematching import rematch
     from recommender.serving.store import Store
 
     with closing(Store.open(workspace.store_url)) as store:
+        if store.unmatched_after(0, 1)[0]:
+            catalog = workspace.catalog()
+            rematch(store, Part(catalog, 0, TrackMatcher(catalog)))
         erasures, through = store.erasures_after(0)
         uploads = store.uploads_after(0)[0]
         listens = []

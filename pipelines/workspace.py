@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,6 +75,22 @@ class Workspace:
     def store_url(self) -> str:
         """SQLAlchemy address of the listens' database: what ``FIRSTLISTEN_STORE_URL`` says, or a file here."""
         return os.environ.get(STORE_VARIABLE) or f"sqlite:///{self.folder.resolve() / 'store.sqlite'}"
+
+    def player_secret(self) -> str:
+        """Return what players' passwords follow from, made at the first time: a file that only its owner may read.
+
+        It lies beside the database, not in it, so that no copy of the database gives a password away.
+        """
+        path = self.folder / "player.secret"
+        with suppress(FileExistsError):
+            unfinished = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+            with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+                file.write(secrets.token_hex(32))
+            try:
+                os.link(unfinished, path)
+            finally:
+                unfinished.unlink()
+        return path.read_text("ascii").strip()
 
     @property
     def has_store(self) -> bool:

@@ -36,6 +36,7 @@ from recommender.serving.routes import (
     atlas,
     audience,
     feedback,
+    listenbrainz,
     listens,
     model,
     personal,
@@ -46,11 +47,14 @@ from recommender.serving.routes import (
     users,
 )
 from recommender.serving.routes import uploads as upload_routes
+from recommender.serving.routes.listenbrainz import MAX_PAYLOAD_BYTES
 from recommender.serving.schemas import ProblemDocument
 from recommender.serving.security import Guard, authorize, describe_security
 from recommender.serving.settings import SETTINGS_VARIABLE, Settings
 from recommender.serving.store import Store
+from recommender.serving.subsonic import router as subsonic_router
 from recommender.serving.upload_worker import UploadWorker
+from recommender.serving.verifying import Verifier
 from recommender.serving.views import rehearse
 
 STATIC = Path(__file__).parent / "static"
@@ -83,11 +87,13 @@ def create_app(settings: Settings) -> FastAPI:
         warming = live.hearing.warm() if settings.warm_hearing and live.hearing.possible else None
         uploads.start()
         Thread(target=rehearse, args=(live.peek(),), name="rehearse", daemon=True).start()
-        following = reloader.start()
+        following, rematching = reloader.start(), app.state.context.rematcher.start()
         yield
         reloader.stop()
         uploads.stop()
+        app.state.context.rematcher.stop()
         following.join()
+        rematching.join()
         live.hearing.close()
         uploads.join()
         if warming is not None:
@@ -108,7 +114,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.context = Context(settings, store, live, reloader, uploads.wake)
     install_problem_handlers(app)
     limits = RateLimits.of(settings.requests_per_minute, settings.uploads_per_minute, settings.refused_keys_per_minute)
-    app.add_middleware(Guard, keyring=Keyring(store), require_keys=settings.require_keys, limits=limits)
+    app.state.verifier = Verifier(Keyring(store), limits)
+    app.add_middleware(Guard, verifier=app.state.verifier, require_keys=settings.require_keys)
     logging.getLogger("uvicorn.access").addFilter(HideKeys())
     app.add_middleware(
         Gate,
@@ -117,8 +124,9 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.add_middleware(Observer, as_json=settings.json_logs)
     catalog_routes = (recommendations, audience, tracks, upload_routes, model, atlas, playlists)
-    for routes in (users, feedback, personal, *catalog_routes, listens, session):
+    for routes in (users, feedback, personal, *catalog_routes, listens, listenbrainz, session):
         app.include_router(routes.router)
+    app.include_router(subsonic_router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/", lambda: FileResponse(STATIC / "index.html"), include_in_schema=False)
     app.add_api_route("/docs", lambda: FileResponse(STATIC / "docs.html"), include_in_schema=False)
@@ -158,8 +166,9 @@ def _end_with_parent() -> None:
 
 
 def _body_limit(settings: Settings, method: str, path: str) -> int:
-    upload = method == "POST" and path.rstrip("/") == "/v1/tracks"
-    return settings.max_upload_bytes + FORM_BYTES if upload else settings.max_body_bytes
+    if (method, path.rstrip("/")) == ("POST", "/v1/tracks"):
+        return settings.max_upload_bytes + FORM_BYTES
+    return MAX_PAYLOAD_BYTES if path.rstrip("/") == "/1/submit-listens" else settings.max_body_bytes
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

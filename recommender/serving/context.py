@@ -13,12 +13,15 @@ from fastapi.concurrency import run_in_threadpool
 
 from recommender.serving.answers import Answers
 from recommender.serving.crowds import Crowds
+from recommender.serving.finding import Finder
 from recommender.serving.hearing import Hearing
 from recommender.serving.live import Live, Snapshot
 from recommender.serving.mapping import Maps
 from recommender.serving.reloading import Reloader
+from recommender.serving.rematching import Rematcher
 from recommender.serving.served import ServedLog
 from recommender.serving.settings import Settings
+from recommender.serving.shelf import Shelf
 from recommender.serving.store import Store
 
 
@@ -51,6 +54,21 @@ class Context:
     def maps(self) -> Maps:
         """The map of the library."""
         return Maps(self.settings.bundles_dir)
+
+    @cached_property
+    def finder(self) -> Finder:
+        """Which tracks the names of other services stand for."""
+        return Finder()
+
+    @cached_property
+    def shelf(self) -> Shelf:
+        """The catalog by artists and albums."""
+        return Shelf()
+
+    @cached_property
+    def rematcher(self) -> Rematcher:
+        """What looks again for the tracks of listens that were not found."""
+        return Rematcher(self.store, self.live, self.finder)
 
     @cached_property
     def crowds(self) -> Crowds:

@@ -6,6 +6,7 @@ one SHA-256 keeps it as safe as a slow password hash would, and costs a request 
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import re
@@ -196,6 +197,18 @@ class Keyring:
                 self._seen[key_id] = (key, time.monotonic())
         return key
 
+    def of_user(self, user_id: str) -> list[Key]:
+        """Return the keys that are bound to a user, newest first.
+
+        Raises
+        ------
+        StoreError
+            If the store is away.
+        """
+        wanted = select(KeyRow).where(KeyRow.user_id == user_id).order_by(KeyRow.created_at_ms.desc())
+        with self._store.session("read") as session:
+            return [_to_key(row) for row in session.scalars(wanted)]
+
     def note_use(self, key: Key) -> None:
         """Keep when a key was last used, to the hour.
 
@@ -227,6 +240,24 @@ def id_of(text: str) -> str | None:
     """
     found = KEY_TEXT.fullmatch(text)
     return None if found is None else found[1]
+
+
+def player_password(key: Key, secret: str) -> str:
+    """Return the password by which players that know no API keys log in for the user of a key.
+
+    Such a player sends ``md5(password + salt)``, so the server has to know the password itself; a hash would not do. It
+    is kept nowhere: it follows from the key's hash and from a secret that lies outside of the database, so that neither
+    of the two gives it away alone. It is good for what the key is good for, through Subsonic's routes only, and ends
+    with the key.
+
+    Parameters
+    ----------
+    key : Key
+    secret : str
+        Of the workspace.
+    """
+    mac = hmac.new(secret.encode(), f"player {key.key_id} {key.digest}".encode(), hashlib.sha256).digest()
+    return base64.b32encode(mac[:15]).decode().lower()
 
 
 def _check(name: str, scopes: Sequence[str], user_id: str | None, expires_days: float | None) -> None:

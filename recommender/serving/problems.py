@@ -22,6 +22,9 @@ from recommender.errors import (
 )
 
 PROBLEM_TYPE = "application/problem+json"
+LISTENBRAINZ = "/1/"
+"""Under these addresses a problem also has the members ``code`` and ``error`` that clients of ListenBrainz look for."""
+
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
@@ -70,7 +73,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def problem_document(status: int, kind: str | None, detail: str, path: str, bundle: str) -> dict[str, Any]:
     """Return the members of a problem document."""
-    return {
+    document = {
         "type": f"urn:firstlisten:problem:{kind}" if kind else "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
@@ -78,6 +81,7 @@ def problem_document(status: int, kind: str | None, detail: str, path: str, bund
         "instance": path,
         "bundle": bundle,
     }
+    return document | {"code": status, "error": detail} if path.startswith(LISTENBRAINZ) else document
 
 
 def problem_response(

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 _KEY_IN_TEXT = re.compile(r"(fl_[0-9a-f]{12})_[A-Za-z0-9_-]{16,}")
+_LOGIN_IN_ADDRESS = re.compile(r"([?&](?:apiKey|token|p|t|s)=)[^&\s]+", re.IGNORECASE)
 
 
 class HideKeys(logging.Filter):
@@ -21,11 +22,17 @@ class HideKeys(logging.Filter):
 
 
 def without_keys(value: Any) -> Any:
-    """Return a text without the secret part of any key in it; what is no text is returned as it is.
+    """Return a text without the secret part of any key in it, and without what logs a player in by its address.
+
+    What is no text is returned as it is.
 
     Examples
     --------
     >>> without_keys("GET /?key=fl_0123456789ab_" + "x" * 43)
     'GET /?key=fl_0123456789ab_...'
+    >>> without_keys("GET /rest/ping?u=ann&t=26719a1196d2a940705a59634eb18eab&s=c19b2d")
+    'GET /rest/ping?u=ann&t=...&s=...'
     """
-    return _KEY_IN_TEXT.sub(r"\1_...", value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return _LOGIN_IN_ADDRESS.sub(r"\1...", _KEY_IN_TEXT.sub(r"\1_...", value))

@@ -41,23 +41,19 @@ listener's own app gets a bound key and sees its own listener only. Nobody but t
 from __future__ import annotations
 
 import ipaddress
-import logging
 import re
-import time
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from anyio import to_thread
 from fastapi import Depends, Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from recommender.errors import StoreError
-from recommender.serving.keys import Key, Keyring, id_of
-from recommender.serving.limits import Pass, RateLimits, network_of
+from recommender.serving.keys import Key
+from recommender.serving.limits import Pass, network_of
 from recommender.serving.problems import Problem, problem_response, problems
+from recommender.serving.verifying import Verifier
 
-log = logging.getLogger(__name__)
 COOKIE = "firstlisten_key"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 Rule = Literal["open", "known", "catalog", "personal", "everyone", "listen", "erase", "upload", "metrics", "admin"]
@@ -95,10 +91,63 @@ RULES: dict[str, Rule] = {
     "GET /v1/users/{user_id:path}/feedback": "personal",
     "PUT /v1/users/{user_id:path}/feedback/{track_id:path}": "listen",
     "POST /v1/listens": "listen",
+    "POST /1/submit-listens": "listen",
+    "POST /1/feedback/recording-feedback": "listen",
+    "GET /1/validate-token": "open",
+    "GET /1/user/{user_id:path}/listens": "personal",
+    "GET /1/user/{user_id:path}/listen-count": "personal",
 }
 """By method and path of a route. What is not here is for administrators."""
 
-BEFORE_BODY: dict[tuple[str, str], Rule] = {("POST", "/v1/tracks"): "upload", ("GET", "/metrics"): "metrics"}
+SUBSONIC = "/rest/"
+"""What begins so is Subsonic's: its keys come in an address or a form, see `recommender.serving.subsonic.access`."""
+
+SUBSONIC_RULES: dict[str, Rule] = {
+    "getOpenSubsonicExtensions": "open",
+    "ping": "known",
+    "getLicense": "known",
+    "getUser": "known",
+    "tokenInfo": "known",
+    "getScanStatus": "known",
+    "getMusicFolders": "catalog",
+    "getArtists": "catalog",
+    "getArtist": "catalog",
+    "getAlbum": "catalog",
+    "getSong": "catalog",
+    "getGenres": "catalog",
+    "getAlbumList2": "catalog",
+    "getRandomSongs": "catalog",
+    "getCoverArt": "catalog",
+    "search3": "catalog",
+    "stream": "catalog",
+    "download": "catalog",
+    "getSonicSimilarTracks": "catalog",
+    "findSonicPath": "catalog",
+    "getSimilarSongs": "catalog",
+    "getSimilarSongs2": "catalog",
+    "getStarred2": "personal",
+    "getPlaylists": "personal",
+    "getPlaylist": "personal",
+    "scrobble": "listen",
+    "star": "listen",
+    "unstar": "listen",
+    "setRating": "listen",
+    "createPlaylist": "listen",
+    "updatePlaylist": "listen",
+    "deletePlaylist": "listen",
+}
+RULES |= {
+    f"{verb} {SUBSONIC}{name}{view}": rule
+    for name, rule in SUBSONIC_RULES.items()
+    for verb in ("GET", "POST")
+    for view in ("", ".view")
+}
+
+BEFORE_BODY: dict[tuple[str, str], Rule] = {
+    ("POST", "/v1/tracks"): "upload",
+    ("POST", "/1/submit-listens"): "listen",
+    ("GET", "/metrics"): "metrics",
+}
 """Looked at before a body is read: nobody sends a large file only to learn that they may not."""
 
 UPLOAD = ("POST", "/v1/tracks")
@@ -152,7 +201,7 @@ class Caller:
         scope = _SCOPE_OF.get(rule)
         if scope is not None:
             if not self.has(scope):
-                raise _forbidden(f"the key {self.key.name!r} lacks the scope {scope!r}", scope)
+                raise forbidden(f"the key {self.key.name!r} lacks the scope {scope!r}", scope)
             if rule in ("personal", "listen") and user_id is not None:
                 self.check_user(user_id)
             return
@@ -160,14 +209,14 @@ class Caller:
             return
         if rule == "erase" and self.has("listen") and self.key.user_id is not None and self.key.user_id == user_id:
             return
-        raise _forbidden(f"the key {self.key.name!r} may not do this", "read listen" if rule == "everyone" else "admin")
+        raise forbidden(f"the key {self.key.name!r} may not do this", "read listen" if rule == "everyone" else "admin")
 
     def check_user(self, user_id: str) -> None:
         """Raise a Problem if the key may not speak of a user."""
         if not self.speaks_of(user_id):
             name = "" if self.key is None else self.key.name
             who = f"the key {name!r} may not speak of user {user_id!r}"
-            raise _forbidden(f"{who}; use one that is bound to this user, or an unbound one with 'listen'", "listen")
+            raise forbidden(f"{who}; use one that is bound to this user, or an unbound one with 'listen'", "listen")
 
     def _unknown(self) -> Problem:
         error = ', error="invalid_token"' if self.trouble else ""
@@ -175,7 +224,8 @@ class Caller:
         return Problem(401, "no-key", detail, {"WWW-Authenticate": f'Bearer realm="firstlisten"{error}'})
 
 
-def _forbidden(detail: str, scope: str) -> Problem:
+def forbidden(detail: str, scope: str) -> Problem:
+    """Return the answer to somebody who is known and may not do this; `scope` is what it takes."""
     challenge = f'Bearer realm="firstlisten", error="insufficient_scope", scope="{scope}"'
     return Problem(403, "not-allowed", detail, {"WWW-Authenticate": challenge})
 
@@ -186,15 +236,14 @@ class Guard:
     Parameters
     ----------
     app : ASGI application
-    keyring : Keyring
+    verifier : Verifier
+        Its limits hold where keys are required.
     require_keys : bool
         Whether keys are required on loopback too.
-    limits : RateLimits
-        They hold where keys are required.
     """
 
-    def __init__(self, app: ASGIApp, keyring: Keyring, require_keys: bool, limits: RateLimits) -> None:
-        self._app, self._keyring, self._require_keys, self._limits = app, keyring, require_keys, limits
+    def __init__(self, app: ASGIApp, verifier: Verifier, require_keys: bool) -> None:
+        self._app, self._verifier, self._require_keys = app, verifier, require_keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -222,11 +271,13 @@ class Guard:
 
     def _let_pass(self, scope: Scope, caller: Caller) -> Pass | None:
         """Count a request, by its key or else by its address; raise a Problem where it is one too many."""
-        who = _network(scope) if caller.key is None else f"key {caller.key.key_id}"
+        who = network_of_scope(scope) if caller.key is None else f"key {caller.key.key_id}"
         is_upload = (scope.get("method"), scope["path"].rstrip("/")) == UPLOAD
         if scope["path"] == "/healthz":
             return None
-        passed = [self._limits.requests.take(who), self._limits.uploads.take(who) if is_upload else None]
+        limits = self._verifier.limits
+        tokens = 0.0 if caller.key is None and scope["path"].startswith(SUBSONIC) else 1.0
+        passed = [limits.requests.take(who, tokens), limits.uploads.take(who) if is_upload else None]
         for one in passed:
             if one is not None and not one.allowed:
                 raise one.problem()
@@ -237,53 +288,18 @@ class Guard:
             name in headers for name in ("x-forwarded-for", "forwarded", "via")
         )
         text, in_cookie = credential_of(headers)
-        if text is None:
+        if text is None or (in_cookie and scope["path"].startswith(SUBSONIC)):
             return Caller(on_loopback=on_loopback)
         if in_cookie:
             _check_origin(scope["method"], headers)
-        key, trouble = await self._verified(text, _network(scope))
+        key, trouble = await self._verifier.verified(text, network_of_scope(scope))
         return Caller(key, on_loopback=on_loopback, trouble=trouble)
-
-    async def _verified(self, text: str, network: str) -> tuple[Key | None, str]:
-        key_id = id_of(text)
-        if key_id is None:
-            self._count_failure(network)
-            return None, "this is no API key; make one with: firstlisten keys WORKSPACE create"
-        key = self._keyring.remembered(key_id)
-        looked = self._limits.failures.take(network, 0) if key is None else None
-        if looked is not None and not looked.allowed:
-            raise looked.problem()  # the store is not asked for every guess
-        try:
-            if key is None:
-                key = await to_thread.run_sync(self._keyring.read, key_id)
-        except StoreError as error:
-            raise Problem(503, "store-unavailable", str(error), {"Retry-After": "5"}) from error
-        if key is None or not key.matches(text):
-            self._count_failure(network)
-            return None, "this API key is not known here"
-        if not key.is_valid(time.time_ns() // 1_000_000):
-            return None, f"the key {key.name!r} was revoked or has expired; ask for another"
-        await self._note_use(key)
-        return key, ""
-
-    def _count_failure(self, network: str) -> None:
-        counted = self._limits.failures.take(network)
-        if counted is not None and not counted.allowed:
-            raise counted.problem()
-
-    async def _note_use(self, key: Key) -> None:
-        if key.is_used_lately(time.time_ns() // 1_000_000):
-            return
-        try:
-            await to_thread.run_sync(self._keyring.note_use, key)
-        except StoreError as error:
-            log.warning("when the key %s was used is not kept: %s", key.key_id, error)
 
 
 def credential_of(headers: Headers) -> tuple[str | None, bool]:
     """Return the key that came with a request, if one did, and whether it was in the cookie."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
+    if scheme.lower() in ("bearer", "token"):  # ListenBrainz says "Token"
         return token.strip(), False
     if "x-api-key" in headers:
         return headers["x-api-key"].strip(), False
@@ -371,7 +387,8 @@ def _with_headers(send: Send, passed: Pass | None) -> Send:
     return sending
 
 
-def _network(scope: Scope) -> str:
+def network_of_scope(scope: Scope) -> str:
+    """Return whom a request is counted for that brings no key."""
     client = scope.get("client")
     return network_of(str(client[0])) if client else "unknown"
 

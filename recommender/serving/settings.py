@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,9 @@ class Settings:
         The same for uploads, and of each address for keys that are none.
     trusted_proxies : str
         Addresses, separated by commas, whose ``X-Forwarded-For`` is believed; nobody's by default.
+    player_secret : str
+        What the passwords follow from by which players log in that know Subsonic's tokens and no API keys
+        (`recommender.serving.keys.player_password`); where it is empty nobody can log in so.
     warm_hearing : bool
         Load the audio model in the background at start, so that the first upload does not wait for it.
     refresh_s : float
@@ -90,6 +93,7 @@ class Settings:
     uploads_per_minute: int = 30
     refused_keys_per_minute: int = 20
     trusted_proxies: str = ""
+    player_secret: str = field(default="", repr=False)
     warm_hearing: bool = True
     refresh_s: float = 1.0
     answers_s: float = 30.0
@@ -113,7 +117,7 @@ class Settings:
 
     def to_json(self) -> str:
         """Return the settings as text, for a worker process; `from_json` reads it back."""
-        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        values: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
         values["bundles_dir"], values["uploads_dir"] = str(self.bundles_dir), str(self.uploads_dir)
         values["music_roots"] = [str(root) for root in self.music_roots]
         return json.dumps(values)
@@ -153,14 +157,14 @@ def environment_choices(environment: Mapping[str, str]) -> dict[str, Any]:
     {'answers_s': 5.0, 'json_logs': True}
     """
     chosen: dict[str, Any] = {}
-    for field in fields(Settings):
-        variable = f"{VARIABLE_PREFIX}{field.name.upper()}"
-        read = _READERS.get(str(field.type))
+    for each in fields(Settings):
+        variable = f"{VARIABLE_PREFIX}{each.name.upper()}"
+        read = _READERS.get(str(each.type))
         if variable in environment and read is not None:
             try:
-                chosen[field.name] = read(environment[variable].strip())
+                chosen[each.name] = read(environment[variable].strip())
             except (ValueError, KeyError):
-                kind = {"int": "a whole number", "float": "a number", "bool": "1 or 0"}.get(str(field.type), "text")
+                kind = {"int": "a whole number", "float": "a number", "bool": "1 or 0"}.get(str(each.type), "text")
                 raise ConfigError(f"{variable} is {environment[variable]!r}, expected {kind}") from None
     return chosen
 

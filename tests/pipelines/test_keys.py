@@ -40,6 +40,27 @@ def test_a_key_is_made_listed_and_revoked(workspace: Workspace) -> None:
     assert "no key" in error
 
 
+def test_a_password_goes_with_a_key_of_one_user(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [
+        run(workspace.folder, "create", "--name", "n", "--scope", "read", "--user", who)[1] for who in ("ada", "bo")
+    ]
+    ids = [text.split("_")[1] for text in made]
+    passwords = [run(workspace.folder, "password", key_id)[1] for key_id in ids]
+    assert len(set(passwords)) == 2
+    assert all(re.fullmatch(r"[a-z2-7]{24}\n", text) for text in passwords)
+    assert run(workspace.folder, "password", ids[0])[1] == passwords[0]
+    secret = workspace.folder / "player.secret"
+    assert secret.stat().st_mode & 0o777 == 0o600
+    assert serve.server_settings(workspace).player_secret == secret.read_text()
+    assert secret.read_text() not in repr(serve.server_settings(workspace))
+    monkeypatch.setenv("FIRSTLISTEN_PLAYER_SECRET", "another")
+    assert run(workspace.folder, "password", ids[0])[1] != passwords[0]
+    unbound = run(workspace.folder, "create", "--name", "n", "--scope", "read")[1].split("_")[1]
+    for key_id, says in ((unbound, "bound to no user"), ("nothing", "no key")):
+        status, _, error = run(workspace.folder, "password", key_id)
+        assert (status, says in error) == (1, True)
+
+
 def test_another_store_has_other_keys(workspace: Workspace, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'other.sqlite'}"
     made = run("--store", url, workspace.folder, "create", "--name", "n", "--scope", "read", "--user", "ada")

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from recommender.serving.problems import SECURITY_HEADERS
+from recommender.serving.security import SUBSONIC_RULES
 
 
 def check_problem(answer: httpx.Response, status: int) -> dict:
@@ -184,6 +185,12 @@ def test_openapi_is_complete(client: httpx.Client) -> None:
         "GET /healthz",
         "GET /readyz",
         "GET /metrics",
+        "POST /1/submit-listens",
+        "POST /1/feedback/recording-feedback",
+        "GET /1/validate-token",
+        "GET /1/user/{user_id}/listens",
+        "GET /1/user/{user_id}/listen-count",
+        *(f"{method} /rest/{name}" for name in SUBSONIC_RULES for method in ("GET", "POST")),
     }
     for name, route in operations.items():
         assert route["summary"], name

@@ -10,16 +10,18 @@ import httpx
 import pytest
 
 import recommender.serving.keys
+from recommender.data.matching import Name
 from recommender.errors import DataError
 from recommender.serving.bundle import current_bundle, load_bundle
 from recommender.serving.hearing import Hearing
 from recommender.serving.keys import Keyring
 from recommender.serving.live import Live
 from recommender.serving.served import ServedSlot
-from recommender.serving.store import Feedback, Listen, Store
+from recommender.serving.store import Feedback, Listen, SavedPlaylist, Store, UnmatchedListen
 
 assert recommender.serving.keys.KeyRow.__tablename__ == "api_keys"
 USER = "Zoë/نور 🎵"
+ERASED = {"api_keys": 1, "feedback": 1, "listens": 5, "saved_playlists": 1, "served": 4, "unmatched_listens": 1}
 
 
 def slot(user: str, rank: int, at_ms: int = 1000) -> ServedSlot:
@@ -31,6 +33,8 @@ def fill(store: Store, user: str) -> None:
     store.add_feedback(Feedback(user, "t1", 1, 2000))
     store.add_served([slot(user, rank) for rank in range(1, 5)])
     Keyring(store).create("phone", ["read", "listen"], user)
+    store.add_unmatched([UnmatchedListen(user, 1000, 1.0, Name("A", "a track that is not here"))])
+    store.add_playlist(SavedPlaylist(f"mix of {user}"[:32], user, "mix", "", ("t1",), 1000, 1000))
 
 
 def everything(store: Store, user: str, limit: int = 3) -> list[dict[str, Any]]:
@@ -49,10 +53,13 @@ def test_everything_is_told_once_and_nobody_else_s(store_url: str, limit: int) -
         fill(store, "other")
         found = everything(store, USER, limit)
         kinds = [one.pop("kind") for one in found]
-        assert kinds == ["api_keys"] + ["feedback"] + ["listens"] * 5 + ["served"] * 4
+        assert kinds == ["api_keys"] + ["feedback"] + ["listens"] * 5 + ["saved_playlists"] + ["served"] * 4 + [
+            "unmatched_listens"
+        ]
         assert {one["track_id"] for one in found[2:7]} == {f"t{n}" for n in range(5)}
         assert found[1] == {"track_id": "t1", "value": 1, "given_at_ms": 2000}
-        assert [one["rank"] for one in found[7:]] == [1, 2, 3, 4]
+        assert [one["rank"] for one in found[8:12]] == [1, 2, 3, 4]
+        assert (found[7]["track_ids"], found[12]["title"]) == (["t1"], "a track that is not here")
         assert found[0]["name"] == "phone"
         assert "digest" not in found[0]
         assert everything(store, "nobody", limit) == []
@@ -68,13 +75,13 @@ def test_nothing_is_left_of_who_was_erased(store_url: str, tmp_path: Path) -> No
     store = Store.open(store_url)
     fill(store, USER)
     fill(store, "other")
-    assert store.erase(USER) == {"api_keys": 1, "feedback": 1, "listens": 5, "served": 4}
+    assert store.erase(USER) == ERASED
     assert everything(store, USER) == []
-    assert len(everything(store, "other")) == 11
+    assert len(everything(store, "other")) == 13
     (erasure,), seq = store.erasures_after(0)
     assert erasure.user_hash == store.hash_of(USER) != store.hash_of("other")
     assert store.erasures_after(seq) == ([], seq)
-    assert store.erase("nobody") == {"api_keys": 0, "feedback": 0, "listens": 0, "served": 0}
+    assert store.erase("nobody") == dict.fromkeys(ERASED, 0)
     assert len(store.erasures_after(0)[0]) == 2
     store.close()
     for file in tmp_path.glob("store.sqlite*"):
@@ -126,7 +133,7 @@ def test_an_erased_user_is_unknown_to_every_server_at_once(serve: Any, tmp_path:
         assert client.get("/v1/tracks/low7/listeners").status_code == 200
     answer = clients[0].delete("/v1/users/u01")
     assert answer.status_code == 200
-    assert answer.json()["erased"] | {"served": 0} == {"api_keys": 0, "feedback": 1, "listens": 1, "served": 0}
+    assert answer.json()["erased"] | {"served": 0} == dict.fromkeys(ERASED, 0) | {"feedback": 1, "listens": 1}
     for client in (*clients, serve()):
         for path in ("recommendations", "feedback", "export", "explanations/low0"):
             assert client.get(f"/v1/users/u01/{path}").status_code == 404, path

@@ -75,9 +75,35 @@ ALLOWED: dict[str, tuple[set[str], str, Any]] = {
     ),
     "POST /v1/listens": (WRITERS_OF_U01, "/v1/listens", LISTEN),
     "GET /v1/users/{user_id:path}/export": (OF_U01, "/v1/users/u01/export", None),
+    "POST /1/submit-listens": ({"u01", "u02", "a leaver"}, "/1/submit-listens", {}),
+    "POST /1/feedback/recording-feedback": ({"u01", "u02", "a leaver"}, "/1/feedback/recording-feedback", {}),
+    "GET /1/validate-token": (EVERYBODY, "/1/validate-token", None),
+    "GET /1/user/{user_id:path}/listens": (OF_U01, "/1/user/u01/listens", None),
+    "GET /1/user/{user_id:path}/listen-count": (OF_U01, "/1/user/u01/listen-count", None),
     "DELETE /v1/users/{user_id:path}": ({"a leaver", "admin"}, "/v1/users/a leaver", None),
 }
 """By route: whose key is let in, an address, a body."""
+
+
+SUBSONIC: dict[str, set[str]] = {
+    "getOpenSubsonicExtensions": EVERYBODY,
+    **dict.fromkeys(("ping", "getLicense", "getUser", "tokenInfo", "getScanStatus"), KNOWN),
+    **dict.fromkeys(
+        ("getMusicFolders", "getArtists", "getArtist", "getAlbum", "getSong", "getGenres", "getAlbumList2", "search3",
+         "getRandomSongs", "getCoverArt", "stream", "download", "getSonicSimilarTracks", "findSonicPath",
+         "getSimilarSongs", "getSimilarSongs2"),
+        READERS,
+    ),
+    **dict.fromkeys(("getStarred2", "getPlaylists", "getPlaylist"), OF_U01),
+    **dict.fromkeys(
+        ("scrobble", "star", "unstar", "setRating", "createPlaylist", "updatePlaylist", "deletePlaylist"),
+        WRITERS_OF_U01,
+    ),
+}  # fmt: skip
+"""By route of Subsonic: whose key is let in that says it is u01's player."""
+
+REFUSED = {10, 40, 44, 50}
+ENOUGH = {"id": "low0", "query": "", "type": "random", "playlistId": "p", "rating": "5", "name": "n"}
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +148,10 @@ def routes_of(app: FastAPI) -> set[str]:
 def test_every_route_has_a_rule_and_is_in_this_table(app: FastAPI) -> None:
     assert len(routes_of(app)) >= 20
     assert routes_of(app) <= set(RULES), "give the new route a rule in recommender.serving.security.RULES"
-    assert routes_of(app) <= set(ALLOWED), "say here who may use the new route"
+    others = {route for route in routes_of(app) if "/rest/" not in route}
+    assert others <= set(ALLOWED), "say here who may use the new route"
+    named = {f"{verb} /rest/{name}{view}" for name in SUBSONIC for verb in ("GET", "POST") for view in ("", ".view")}
+    assert routes_of(app) - others == named, "say here who may use the new route"
 
 
 @pytest.mark.parametrize("route", ALLOWED)
@@ -140,6 +169,24 @@ def test_who_may_do_what(locked: httpx.Client, texts: dict[str, str], route: str
             assert answer.headers["content-type"] == "application/problem+json"
             assert answer.headers["www-authenticate"].startswith('Bearer realm="firstlisten"')
             assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("name", SUBSONIC)
+def test_who_may_do_what_by_a_player(locked: httpx.Client, texts: dict[str, str], name: str) -> None:
+    """With a password, as u01; the key of another user as an API key, which speaks of that one."""
+    values = {**ENOUGH, "startSongId": "low0", "endSongId": "low1", "f": "json"}
+    passed = set()
+    for who in EVERYBODY - {"a leaver"}:
+        bound = KEYS.get(who, {}).get("user_id", "u01")
+        login = {} if who == "nobody" else {"u": "u01", "p": texts[who]} if bound == "u01" else {"apiKey": texts[who]}
+        answer = locked.post(f"/rest/{name}.view", data={**values, **login})
+        assert answer.status_code == 200
+        is_sound = answer.headers["content-type"] == "audio/wav"
+        content = {} if is_sound else answer.json()["subsonic-response"]
+        if content.get("error", {}).get("code") not in REFUSED:
+            passed.add(who)
+    of_themselves = {"u02"} if SUBSONIC[name] in (OF_U01, WRITERS_OF_U01) else set()
+    assert passed == (SUBSONIC[name] | of_themselves) - {"a leaver"}
 
 
 def test_a_route_without_a_rule_is_for_administrators(world: World, tmp_path: Path) -> None:

@@ -13,6 +13,9 @@ from recommender.data.histories.dates import seconds_of
 from recommender.data.histories.listen import NO_TIME, Listen, RecordFormat, name_of
 from recommender.data.matching import Name
 
+SHORT_S = 30.0
+"""A play that ended earlier is no listen, for Spotify and others."""
+
 
 def _is_listen(_: str, record: dict[str, Any]) -> bool:
     return "track_metadata" in record and "score" not in record
@@ -21,7 +24,8 @@ def _is_listen(_: str, record: dict[str, Any]) -> bool:
 def _listen(record: dict[str, Any], zone: tzinfo) -> Listen | None:
     if record.get("playing_now"):
         return None
-    return Listen(_name(record["track_metadata"]), seconds_of(record["listened_at"], zone), user=_user(record))
+    data = record["track_metadata"]
+    return Listen(_name(data), seconds_of(record["listened_at"], zone), _weight(data), user=_user(record))
 
 
 def _is_feedback(_: str, record: dict[str, Any]) -> bool:
@@ -47,6 +51,21 @@ def _name(data: dict[str, Any]) -> Name:
     length = float(more.get("duration_ms") or 0) / 1000 or more.get("duration")
     mbid = more.get("recording_mbid") or found.get("recording_mbid") or ""
     return name_of(data["artist_name"], data["track_name"], data.get("release_name"), mbid, length)
+
+
+def _weight(data: dict[str, Any]) -> float:
+    """Return 0 for a skip: one that is called so, or a short play, of less than half of the track where that is known.
+
+    Services count a listen from half of a track or four minutes on; what is shorter and sent all the same was heard.
+    """
+    more = data.get("additional_info") or {}
+    played_s = more.get("duration_played")
+    if more.get("skipped") is True:
+        return 0.0
+    if isinstance(played_s, bool) or not isinstance(played_s, int | float):
+        return 1.0
+    length_s = _name(data).duration_s
+    return 0.0 if 0 <= played_s < min(SHORT_S, length_s / 2 if length_s else SHORT_S) else 1.0
 
 
 def _user(record: dict[str, Any]) -> str:

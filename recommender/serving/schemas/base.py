@@ -48,3 +48,5 @@ class ProblemDocument(BaseModel):
     instance: str
     bundle: str
     errors: list[dict[str, str]] | None = Field(default=None, description="The fields that are wrong.")
+    code: int | None = Field(default=None, description="The status, where a client of ListenBrainz asks.")
+    error: str | None = Field(default=None, description="What is wrong, where a client of ListenBrainz asks.")

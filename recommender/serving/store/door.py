@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 
@@ -12,9 +12,18 @@ from sqlalchemy.orm import Session
 from recommender.serving.served import ServedSlot
 from recommender.serving.store import feedback as verdicts
 from recommender.serving.store import listens as plays
-from recommender.serving.store import lists, personal, uploads
+from recommender.serving.store import lists, personal, playlists, unmatched, uploads
 from recommender.serving.store.database import Database
-from recommender.serving.store.records import Erasure, Feedback, Listen, ListenResult, PersonalRecord, Upload
+from recommender.serving.store.records import (
+    Erasure,
+    Feedback,
+    Listen,
+    ListenResult,
+    PersonalRecord,
+    SavedPlaylist,
+    UnmatchedListen,
+    Upload,
+)
 
 
 class Store:
@@ -73,9 +82,61 @@ class Store:
         """Return the listens stored after `seq`, oldest first, and the sequence number to go on from."""
         return plays.after(self._database, seq, limit)
 
+    def listens_of(self, user_id: str, before_ms: int, after_ms: int, limit: int) -> list[Listen]:
+        """Return the listens of a user between two times, both left out, the latest first."""
+        return plays.of_user(self._database, user_id, before_ms, after_ms, limit)
+
+    def count_listens_of(self, user_id: str) -> int:
+        """Return how many listens of a user are stored, those of tracks that were not found too."""
+        return plays.count_of(self._database, user_id) + unmatched.count_of(self._database, user_id)
+
     def count_listens(self) -> int:
         """Return how many listens are stored."""
         return plays.count(self._database)
+
+    def add_unmatched(self, listens: Sequence[UnmatchedListen]) -> int:
+        """Keep listens of tracks that were not found, each once, and return how many are new."""
+        return unmatched.add(self._database, listens)
+
+    def unmatched_after(self, seq: int, limit: int = 10_000) -> tuple[list[tuple[int, UnmatchedListen]], int]:
+        """Return such listens and their sequence numbers after `seq`, and the number to go on from."""
+        return unmatched.after(self._database, seq, limit)
+
+    def unmatched_of(self, user_id: str, before_ms: int, after_ms: int, limit: int) -> list[UnmatchedListen]:
+        """Return such listens of a user between two times, both left out, the latest first."""
+        return unmatched.of_user(self._database, user_id, before_ms, after_ms, limit)
+
+    def settle_unmatched(self, found: Mapping[int, str]) -> int:
+        """Make listens of those, by sequence number, whose tracks were found, and return how many were still there."""
+        return unmatched.settle(self._database, found)
+
+    def add_playlist(self, playlist: SavedPlaylist) -> None:
+        """Keep a playlist."""
+        playlists.add(self._database, playlist)
+
+    def playlists_of(self, user_id: str) -> list[SavedPlaylist]:
+        """Return the playlists of a user, oldest first."""
+        return playlists.of_user(self._database, user_id)
+
+    def playlist(self, user_id: str, playlist_id: str) -> SavedPlaylist:
+        """Return a playlist of a user.
+
+        Raises
+        ------
+        UnknownIdError
+            If the user has none of this id.
+        """
+        return playlists.one(self._database, user_id, playlist_id)
+
+    def change_playlist(
+        self, user_id: str, playlist_id: str, change: Callable[[SavedPlaylist], SavedPlaylist]
+    ) -> SavedPlaylist:
+        """Change a playlist as nobody else does meanwhile, and return it; errors as `playlist`."""
+        return playlists.change(self._database, user_id, playlist_id, change)
+
+    def delete_playlist(self, user_id: str, playlist_id: str) -> None:
+        """Delete a playlist; errors as `playlist`."""
+        playlists.drop(self._database, user_id, playlist_id)
 
     def add_feedback(self, feedback: Feedback) -> None:
         """Store a verdict; the last one of a user and track counts."""

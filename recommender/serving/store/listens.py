@@ -35,6 +35,20 @@ def after(database: Database, seq: int, limit: int) -> tuple[list[Listen], int]:
     return [Listen(*row[1:]) for row in rows], rows[-1][0] if rows else seq
 
 
+def of_user(database: Database, user_id: str, before_ms: int, after_ms: int, limit: int) -> list[Listen]:
+    """Return the listens of a user between two times, the latest first; see `Store.listens_of`."""
+    at_ms = ListenRow.listened_at_ms
+    wanted = select(*_COLUMNS).where(ListenRow.user_id == user_id, at_ms < before_ms, at_ms > after_ms)
+    with database.session("read") as session:
+        return [Listen(*row) for row in session.execute(wanted.order_by(at_ms.desc(), ListenRow.seq).limit(limit))]
+
+
+def count_of(database: Database, user_id: str) -> int:
+    """Return how many listens of a user are stored."""
+    with database.session("read") as session:
+        return session.scalar(select(func.count()).where(ListenRow.user_id == user_id)) or 0
+
+
 def count(database: Database) -> int:
     """Return how many listens are stored."""
     with database.session("read") as session:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recommender.audio.signatures import Signature
+from recommender.data.matching import Name
 
 ListenResult = Literal["stored", "duplicate", "conflict"]
 
@@ -22,6 +23,29 @@ class Listen:
     listened_at_ms: int
     weight: float = 1.0
     client_id: str | None = None
+
+
+@dataclass(frozen=True)
+class UnmatchedListen:
+    """One listen of a track that the catalog does not have yet, as `Listen`; and what the track is called."""
+
+    user_id: str
+    listened_at_ms: int
+    weight: float
+    name: Name
+
+
+@dataclass(frozen=True)
+class SavedPlaylist:
+    """A playlist that a user keeps here; times are UTC, milliseconds since 1970."""
+
+    playlist_id: str
+    user_id: str
+    name: str
+    comment: str
+    track_ids: tuple[str, ...]
+    created_at_ms: int
+    changed_at_ms: int
 
 
 @dataclass(frozen=True)
