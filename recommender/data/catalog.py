@@ -13,8 +13,8 @@ import pandas as pd
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import DataError
 
-TRACK_COLUMNS = ("title", "artist", "album", "duration_s", "path", "released", "recording_mbid")
-TEXT_COLUMNS = ("title", "artist", "album", "path", "released", "recording_mbid")
+TRACK_COLUMNS = ("title", "artist", "album", "duration_s", "path", "released", "recording_mbid", "genre")
+TEXT_COLUMNS = ("title", "artist", "album", "path", "released", "recording_mbid", "genre")
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +26,9 @@ class Catalog:
     tracks : Vocabulary
         Kind ``"track"``.
     table : DataFrame, one row a track in the order of `tracks`
-        Columns `TRACK_COLUMNS`: title, artist, album, path, released (ISO date) and recording_mbid (the recording's
-        MusicBrainz id) are str, ``""`` where unknown; duration_s is float64, NaN where unknown.
+        Columns `TRACK_COLUMNS`: title, artist, album, path, released (ISO date), recording_mbid (the recording's
+        MusicBrainz id) and genre (several are parted by ``;``) are str, ``""`` where unknown; duration_s is float64,
+        NaN where unknown.
 
     Raises
     ------
@@ -98,6 +99,11 @@ class Catalog:
         released = self.table["released"].to_numpy(dtype=object).astype(str)
         ranks = np.unique(np.append(released, ""), return_inverse=True)[1]
         return np.asarray(ranks[:-1], dtype=np.int64)
+
+    @cached_property
+    def years(self) -> npt.NDArray[np.float64]:
+        """The year of each track's release, shape (n_tracks,); NaN where unknown."""
+        return pd.to_numeric(self.table["released"].str[:4], errors="coerce").to_numpy(dtype=np.float64)
 
     @cached_property
     def columns(self) -> dict[str, list[Any]]:
