@@ -94,6 +94,11 @@ class Catalog:
         return self.artist_codes()
 
     @cached_property
+    def albums(self) -> npt.NDArray[np.int32]:
+        """What `album_codes` returns, kept."""
+        return self.album_codes()
+
+    @cached_property
     def release_ranks(self) -> npt.NDArray[np.int64]:
         """The rank of each track's release, shape (n_tracks,): later ones are higher, unknown ones 0."""
         released = self.table["released"].to_numpy(dtype=object).astype(str)
@@ -104,6 +109,19 @@ class Catalog:
     def years(self) -> npt.NDArray[np.float64]:
         """The year of each track's release, shape (n_tracks,); NaN where unknown."""
         return pd.to_numeric(self.table["released"].str[:4], errors="coerce").to_numpy(dtype=np.float64)
+
+    @cached_property
+    def code_of_artist(self) -> dict[str, int]:
+        """The code of each named artist in `artists`, by the name in lower case, without space around it."""
+        names = self.table["artist"].str.casefold().str.strip()
+        first = names[names != ""].drop_duplicates()
+        return dict(zip(first, self.artists[first.index].tolist(), strict=True))
+
+    @cached_property
+    def genre_codes(self) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+        """The code of each track's `genre`, shape (n_tracks,), and what the codes stand for."""
+        codes, genres = pd.factorize(self.table["genre"].to_numpy(dtype=object))
+        return codes, tuple(map(str, genres))
 
     @cached_property
     def columns(self) -> dict[str, list[Any]]:

@@ -40,9 +40,10 @@ class LibraryScan:
     ----------
     files : DataFrame, one row a file, sorted by path
         item_id; content_hash (``""`` if unreadable); path, relative to the folder, with ``/``; size in bytes; mtime_ns;
-        title, artist, album, released (ISO date), recording_mbid, genre, ``""`` where unknown; duration_s, NaN where unknown;
-        error, one sentence that says why the file cannot be used, ``""`` if nothing speaks against it. Identical files
-        have the same item_id. That a file is without error does not mean that it can be decoded to its end.
+        title, artist, album, released (ISO date), recording_mbid, genre, ``""`` where unknown; duration_s, NaN where
+        unknown; error, one sentence that says why the file cannot be used, ``""`` if nothing speaks against it.
+        Identical files have the same item_id. That a file is without error does not mean that it can be decoded to its
+        end.
     added, changed, removed, unchanged : tuple of str
         Paths. Each file of `files` is in one of added, changed, moved and unchanged; each of the last scan is in one of
         changed, moved, unchanged and removed: a file that another one was moved over is removed too.

@@ -1,4 +1,4 @@
-"""What an audio file says of itself: title, artist, album, date, genre, length, MusicBrainz id; by tags, else by folders."""
+"""What an audio file says of itself: names, date, genre, length, MusicBrainz id; by tags, else by folders."""
 
 from __future__ import annotations
 

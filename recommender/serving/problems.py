@@ -17,6 +17,7 @@ from recommender.errors import (
     DataError,
     FirstListenError,
     ModelError,
+    RulesError,
     StoreError,
     UnknownIdError,
 )
@@ -38,6 +39,7 @@ _STATUS_OF: tuple[tuple[type[FirstListenError], int, str], ...] = (
     (UnknownIdError, 404, "unknown-id"),
     (AudioError, 422, "unusable-audio"),
     (DataError, 422, "unusable-data"),
+    (RulesError, 422, "contradictory-rules"),
     (ModelError, 409, "model-cannot-do-this"),
     (StoreError, 503, "store-unavailable"),
     (ArtifactError, 503, "bundle-unavailable"),

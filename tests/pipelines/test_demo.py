@@ -145,10 +145,11 @@ def test_playlists_for_everyone_are_files_and_a_table(demo_workspace, tmp_path):
 
 def test_a_playlist_follows_an_arc_into_every_format(demo_workspace, tmp_path, capsys):
     track = demo_workspace.catalog().tracks.ids[0]
-    options = {"tracks": (track,), "artists": (), "user": None, "length": 8, "minutes": None, "max_per_artist": 3}
-    options |= {"exclude": (), "unheard": False, "seed": 0, "name": "Mix", "absolute": None}
-    plain = playlists.build(demo_workspace, **options, arc="none", out=tmp_path / "a.xspf")
-    rising = playlists.build(demo_workspace, **options, arc="rising", out=tmp_path / "b.jspf")
+    plain_rules = playlists.Asked(tracks=(track,), length=8)
+    rising_rules = playlists.Asked(tracks=(track,), length=8, arc="rising")
+    options = {"seed": 0, "name": "Mix", "absolute": None}
+    plain = playlists.build(demo_workspace, plain_rules, **options, out=tmp_path / "a.xspf")
+    rising = playlists.build(demo_workspace, rising_rules, **options, out=tmp_path / "b.jspf")
     assert sorted(plain.track_ids) == sorted(rising.track_ids)
     assert plain.track_ids != rising.track_ids
     for name, playlist in (("a.xspf", plain), ("b.jspf", rising)):
@@ -156,7 +157,7 @@ def test_a_playlist_follows_an_arc_into_every_format(demo_workspace, tmp_path, c
         assert [entry.track_id for entry in entries] == list(playlist.track_ids)
         assert all(entry.file.is_file() for entry in entries)
     with pytest.raises(ConfigError, match="arc is 'wild'"):
-        playlists.build(demo_workspace, **options, arc="wild", out=None)
+        playlists.Asked(arc="wild")
 
 
 def test_a_path_leads_from_one_track_to_another(demo_workspace, tmp_path, capsys):

@@ -73,6 +73,10 @@ class Store:
         """Return the listens stored after `seq`, oldest first, and the sequence number to go on from."""
         return plays.after(self._database, seq, limit)
 
+    def played_since(self, user_ids: Sequence[str], since_ms: int) -> set[str]:
+        """Return the tracks that one of these users listened to at or after a time, in milliseconds since 1970."""
+        return plays.played_since(self._database, user_ids, since_ms)
+
     def count_listens(self) -> int:
         """Return how many listens are stored."""
         return plays.count(self._database)

@@ -35,6 +35,13 @@ def after(database: Database, seq: int, limit: int) -> tuple[list[Listen], int]:
     return [Listen(*row[1:]) for row in rows], rows[-1][0] if rows else seq
 
 
+def played_since(database: Database, user_ids: Sequence[str], since_ms: int) -> set[str]:
+    """Return the tracks that one of these users listened to since then; see `Store.played_since`."""
+    theirs = ListenRow.user_id.in_(user_ids)
+    with database.session("read") as session:
+        return set(session.scalars(select(ListenRow.track_id).where(theirs, ListenRow.listened_at_ms >= since_ms)))
+
+
 def count(database: Database) -> int:
     """Return how many listens are stored."""
     with database.session("read") as session:
