@@ -96,6 +96,9 @@ def shortage_of(
     elif binding:
         parts = [f"{bound.asked} ({int((bound.steps == 0).sum())})" for bound in binding]
         why = f"{few} {' and '.join(parts)}"
+    for bound in binding:
+        if unknown := int((bound.steps == UNKNOWN).sum()):
+            why += f"; the {bound.rule} of {'all' if unknown == total else unknown} is unknown"
     outside = int((~wanted.allowed[wanted.named]).sum())
     why += f", and {outside} more {'was' if outside == 1 else 'were'} named" if outside else ""
     if count > len(rows) - outside:
@@ -114,9 +117,7 @@ def _given(bound: Bound, chosen: Rows) -> str:
     parts = []
     if len(outside) and bound.values is not None:
         low, high = np.min(bound.values[outside]), np.max(bound.values[outside])
-        parts.append(
-            f"{low:.4g} to {high:.4g} {bound.unit}".strip() if low < high else f"{low:.4g} {bound.unit}".strip()
-        )
+        parts.append(bound.words.format(f"{low:.4g} to {high:.4g}" if low < high else f"{low:.4g}"))
     elif len(outside):
         most = int(bound.steps[outside].max())
         other = {"key": f"up to {most} steps further", "genre": "other genres", "recent": "heard lately"}
@@ -134,7 +135,7 @@ def _reason(selected: Selected, rules: Rules, rule: str) -> str:
         if rules.length is not None
         else (" tracks" if selected.had[rule] != 1 else " track")
     )
-    return f"since there are only {selected.had[rule]}{of} without"
+    return f"since there are {f'only {selected.had[rule]}' if selected.had[rule] else 'none'}{of} without"
 
 
 def _tracks(count: int | None) -> str:

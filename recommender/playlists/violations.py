@@ -33,15 +33,15 @@ class Bound:
         What is asked of a track, to be read after *is*.
     values : ndarray, shape (n_tracks,), optional
         What the rule goes by, NaN where unknown; None where it is no number.
-    unit : str
-        Of the values.
+    words : str
+        What the values are, with ``{}`` in their place.
     """
 
     rule: str
     steps: Steps
     asked: str
     values: Floats | None = None
-    unit: str = ""
+    words: str = "{}"
 
 
 def bounds_of(
@@ -62,13 +62,13 @@ def bounds_of(
     known = signatures if signatures is not None else Signatures.of([None] * n)
     found: dict[str, Bound] = {}
     if rules.energy is not None:
-        found["energy"] = _range("energy", rules.energy, energy_shares(known), "of energy")
+        found["energy"] = _range("energy", rules.energy, energy_shares(known), "of an energy {}")
     if rules.key:
         found["key"] = Bound("key", key_steps(known, rules.key), f"in a key that goes with {' or '.join(rules.key)}")
     if rules.tempo is not None:
-        found["tempo"] = _range("tempo", rules.tempo, known.column("tempo_bpm").astype(np.float64), "BPM")
+        found["tempo"] = _range("tempo", rules.tempo, known.column("tempo_bpm").astype(np.float64), "{} BPM")
     if rules.year is not None:
-        found["year"] = _range("year", rules.year, model.catalog.years, "")
+        found["year"] = _range("year", rules.year, model.catalog.years, "of a year {}")
     if rules.genre:
         has = of_genres(model, rules.genre)
         unknown = model.catalog.table["genre"].to_numpy(dtype=object) == ""
@@ -117,14 +117,14 @@ def by_artists(model: HybridModel, artists: tuple[str, ...]) -> npt.NDArray[np.b
     return np.isin(model.artist_codes, codes)
 
 
-def _range(rule: RelaxableRule, span: Span, values: Floats, unit: str) -> Bound:
+def _range(rule: RelaxableRule, span: Span, values: Floats, words: str) -> Bound:
     low, high = (-np.inf if span.low is None else span.low), (np.inf if span.high is None else span.high)
     with np.errstate(invalid="ignore"):
         outside = np.maximum(np.maximum(low - values, values - high), 0)
     steps = np.ceil(outside / STEPS[rule] - 1e-9)
     steps = np.where((steps == 0) & (outside > 0), 1, steps)
     counted = np.where(np.isnan(values), UNKNOWN, np.minimum(np.nan_to_num(steps), UNKNOWN - 1)).astype(np.int32)
-    return Bound(rule, counted, f"{span} {unit}".strip(), values, unit)
+    return Bound(rule, counted, words.format(span), values, words)
 
 
 def _marked(n: int, rows: Rows) -> Steps:

@@ -223,7 +223,9 @@ def test_a_range_is_widened_no_further_than_it_must_be(build, catalog):
 
 def test_a_hard_range_makes_a_list_short_and_the_answer_says_so(build):
     made = build(length=30, tempo=Span(100, 110))
-    assert made.shortage == "6 of 30 tracks: only 6 of the library's 40 tracks are between 100 and 110 BPM"
+    assert made.shortage == (
+        "6 of 30 tracks: only 6 of the library's 40 tracks are between 100 and 110 BPM; the tempo of 4 is unknown"
+    )
     both = build(length=30, tempo=Span(100, 110), genre=("rock",))
     assert (
         "only 2 of the library's 40 tracks are between 100 and 110 BPM (6) and of the genre rock (14)" in both.shortage
