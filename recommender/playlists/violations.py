@@ -62,18 +62,18 @@ def bounds_of(
     known = signatures if signatures is not None else Signatures.of([None] * n)
     found: dict[str, Bound] = {}
     if rules.energy is not None:
-        found["energy"] = _range("energy", rules.energy, energy_shares(known), "of an energy {}")
+        found["energy"] = _range("energy", rules.energy, energy_shares(known), "{} in energy")
     if rules.key:
         found["key"] = Bound("key", key_steps(known, rules.key), f"in a key that goes with {' or '.join(rules.key)}")
     if rules.tempo is not None:
         found["tempo"] = _range("tempo", rules.tempo, known.column("tempo_bpm").astype(np.float64), "{} BPM")
     if rules.year is not None:
-        found["year"] = _range("year", rules.year, model.catalog.years, "of a year {}")
+        found["year"] = _range("year", rules.year, model.catalog.years, "released {}")
     if rules.genre:
         has = of_genres(model, rules.genre)
         unknown = model.catalog.table["genre"].to_numpy(dtype=object) == ""
         steps = np.where(has, 0, np.where(unknown, UNKNOWN, 1)).astype(np.int32)
-        found["genre"] = Bound("genre", steps, f"of the genre {' or '.join(rules.genre)}")
+        found["genre"] = Bound("genre", steps, f"in the genre {' or '.join(rules.genre)}")
     if rules.within is not None:
         found["cluster"] = Bound("cluster", (~rules.within).astype(np.int32), "in the cluster")
     if len(recent):

@@ -167,7 +167,7 @@ def test_a_file_starts_a_playlist_that_it_is_not_in(demo_workspace, capsys):
     made = playlists.build(demo_workspace, asked, seed=0, name=None, absolute=None, out=None)
     assert len(made.track_ids) == 4
     assert set(made.track_ids) <= set(catalog.tracks.ids)
-    with pytest.raises(DataError, match="nowhere.ogg is not there"):
+    with pytest.raises(DataError, match=r"nowhere\.ogg is not there"):
         playlists.build(
             demo_workspace,
             playlists.Asked(files=(Path("nowhere.ogg"),)),

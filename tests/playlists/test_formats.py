@@ -136,6 +136,7 @@ def test_fields_of_xspf_and_jspf(catalog, tmp_path, ending, parse):
     }
     assert "duration" not in tracks[1]
     assert tracks[2] == {
+        "album": "Album 2",
         "identifier": "firstlisten:track:t05",
         "title": "Title 5",
         "creator": "Artist 1",

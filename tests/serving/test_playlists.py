@@ -94,13 +94,13 @@ def test_a_hard_range_makes_it_short_and_a_soft_one_gives_way(client):
     asked = {"length": 6, "year_from": 2012, "year_to": 2012, "max_per_artist": None}
     hard = client.post("/v1/playlists", json=asked).json()
     assert sorted(track["id"] for track in hard["tracks"]) == ["high2", "low2"]
-    assert hard["shortage"].startswith("2 of 6 tracks: only 2 of the library's 17 tracks are of a year 2012")
+    assert hard["shortage"].startswith("2 of 6 tracks: only 2 of the library's 17 tracks are released 2012")
     soft = client.post("/v1/playlists", json=asked | {"soft": ["year", "artist_spacing"]}).json()
     assert len(soft["tracks"]) == 6
     assert soft["shortage"] == ""
     year = next(each for each in soft["relaxed"] if each["rule"] == "year")
-    assert (year["given"], year["tracks"]) == ("of a year 2011 to 2013", 4)
-    assert any(sentence.startswith("year: of a year 2011 to 2013 instead of") for sentence in soft["relaxed_rules"])
+    assert (year["given"], year["tracks"]) == ("released 2011 to 2013", 4)
+    assert any(sentence.startswith("year: released 2011 to 2013 instead of") for sentence in soft["relaxed_rules"])
 
 
 def test_a_party_is_told_its_shares_and_gets_nothing_that_one_of_them_hates(client):
