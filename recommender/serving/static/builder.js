@@ -108,7 +108,7 @@ async function build() {
     byId("relaxed").replaceChildren(...answer.relaxed_rules.map((rule) => h("li", {}, rule)));
     byId("relaxed-box").hidden = !answer.relaxed_rules.length;
     byId("relaxed-title").textContent = answer.relaxed.length ? "What the rules had to give up:" : "What the rules made of it:";
-    byId("shares").textContent = answer.shares.map((share) => `${share.user}: ${share.tracks} of ${answer.tracks.length} are in their best tenth`).join(" · ");
+    byId("shares").textContent = answer.shares.map((share) => `${share.user}: suits better than ${Math.round(100 * share.fit)} % of the library`).join(" · ");
     byId("shares").hidden = !answer.shares.length;
   } catch (error) {
     status.textContent = error.message;
