@@ -116,6 +116,19 @@ def room(eligible, artists, cap):
 def test_hard_rules_hold_and_the_account_is_true(
     model, catalog, signatures, asked, seed, recent, heard, hated, seeds, include
 ):
+    check(model, catalog, signatures, asked, seed, recent, heard, hated, seeds, include)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(asked=asked, seed=st.integers(0, 3), recent=some_rows, heard=some_rows)
+def test_soft_rules_give_way_in_their_order_and_no_more_than_they_must(
+    model, catalog, signatures, asked, seed, recent, heard
+):
+    free = asked | {"minutes": None, "artist_spacing": 0, "album_spacing": 0, "soft": frozenset(RELAX_ORDER)}
+    check(model, catalog, signatures, free, seed, recent, heard, np.empty(0, dtype=np.int32), [], [])
+
+
+def check(model, catalog, signatures, asked, seed, recent, heard, hated, seeds, include):
     matrix = np.zeros((1, N), dtype=np.float32)
     matrix[0, heard] = 1
     matrix[0, hated] = -1
