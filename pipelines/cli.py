@@ -303,12 +303,36 @@ def playlist(
     workspace: WorkspaceArgument,
     track: Annotated[list[str] | None, typer.Option(help="A seed track's id; repeatable.")] = None,
     artist: Annotated[list[str] | None, typer.Option(help="A seed artist; repeatable.")] = None,
-    user: Annotated[str | None, typer.Option(help="Start from this user's taste.")] = None,
-    length: Annotated[int, typer.Option(min=1, help="How many tracks.")] = 25,
+    user: Annotated[
+        list[str] | None, typer.Option(help="Start from this user's taste; several are a party, nobody's hated track.")
+    ] = None,
+    file: Annotated[list[Path] | None, typer.Option(help="An audio file to start from; repeatable.")] = None,
+    length: Annotated[int | None, typer.Option(min=1, help="How many tracks; 25 without --minutes.")] = None,
     minutes: Annotated[float | None, typer.Option(min=1, help="At most this long.")] = None,
     max_per_artist: Annotated[int, typer.Option(min=1, help="Most tracks of one artist.")] = 3,
+    artist_spacing: Annotated[int, typer.Option(min=0, help="Tracks between two of one artist.")] = 2,
+    album_spacing: Annotated[int, typer.Option(min=0, help="Tracks between two of one album.")] = 0,
+    tempo: Annotated[str | None, typer.Option(metavar="A-B", help="Beats a minute: 120-130, 120- or -130.")] = None,
+    key: Annotated[str, typer.Option(metavar="8A,…", help="What goes with these on the Camelot wheel.")] = "",
+    energy: Annotated[str | None, typer.Option(metavar="A-B", help="0 to 1: shares of the library with less.")] = None,
+    year: Annotated[str | None, typer.Option(metavar="A-B", help="Of release: 1990-1999.")] = None,
+    genre: Annotated[list[str] | None, typer.Option(help="A word of its genre; of several, one.")] = None,
+    include: Annotated[list[str] | None, typer.Option(help="This track must be in it; repeatable.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Leave this track out; repeatable.")] = None,
-    unheard: Annotated[bool, typer.Option(help="Only what the user has not heard.")] = False,
+    exclude_artist: Annotated[list[str] | None, typer.Option(help="Leave this artist out; repeatable.")] = None,
+    exclude_genre: Annotated[list[str] | None, typer.Option(help="Leave this genre out; repeatable.")] = None,
+    unheard: Annotated[bool, typer.Option(help="Only what the users have not heard.")] = False,
+    not_played_days: Annotated[float | None, typer.Option(min=0, help="Not what was played so lately.")] = None,
+    variety: Annotated[float | None, typer.Option(min=0, max=1, help="How unlike its tracks are to be.")] = None,
+    soft: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RULE,…",
+            help="What may give way where tracks are missing, of energy, key, tempo, year, genre, max_per_artist, "
+            "recent, unheard, album_spacing, artist_spacing, and always in this order; none: nothing. Default: "
+            "max_per_artist, recent and both spacings.",
+        ),
+    ] = None,
     arc: Annotated[
         str,
         typer.Option(metavar="none|flat|rising|falling|peak", help="How energy moves; peak: warm-up, peak, cool-down."),
@@ -327,10 +351,11 @@ def playlist(
     """One playlist from seeds and rules, or a path from one track to another."""
     if (start is None) != (end is None):
         raise typer.BadParameter("a path needs both --from and --to")
-    if bool(track or artist or user) == (start is not None):
-        raise typer.BadParameter("give seeds (--track, --artist or --user), or a path (--from and --to)")
+    if bool(track or artist or user or file) == (start is not None):
+        raise typer.BadParameter("give seeds (--track, --artist, --user or --file), or a path (--from and --to)")
     from pipelines import playlists as job
     from pipelines.workspace import open_workspace
+    from recommender.errors import RulesError
 
     if start is not None and end is not None:
         job.path(
@@ -345,22 +370,39 @@ def playlist(
             out=out,
         )
         return
-    job.build(
-        open_workspace(workspace),
-        tracks=tuple(track or ()),
-        artists=tuple(artist or ()),
-        user=user,
-        length=length,
-        minutes=minutes,
-        max_per_artist=max_per_artist,
-        exclude=tuple(exclude or ()),
-        unheard=unheard,
-        arc=arc,
-        seed=seed,
-        name=name,
-        absolute=absolute,
-        out=out,
-    )
+    try:
+        asked = job.Asked(
+            tracks=tuple(track or ()),
+            artists=tuple(artist or ()),
+            users=tuple(dict.fromkeys(user or ())),
+            files=tuple(file or ()),
+            length=25 if length is None and minutes is None else length,
+            minutes=minutes,
+            max_per_artist=max_per_artist,
+            artist_spacing=artist_spacing,
+            album_spacing=album_spacing,
+            tempo=job.span_of(tempo) if tempo else None,
+            key=_listed(key),
+            energy=job.span_of(energy) if energy else None,
+            year=job.span_of(year) if year else None,
+            genre=tuple(genre or ()),
+            include=tuple(include or ()),
+            exclude=tuple(exclude or ()),
+            exclude_artists=tuple(exclude_artist or ()),
+            exclude_genres=tuple(exclude_genre or ()),
+            unheard=unheard,
+            not_played_days=not_played_days,
+            variety=variety,
+            arc=arc,
+            soft=None if soft is None else tuple(rule for rule in _listed(soft) if rule != "none"),
+        )
+        job.build(open_workspace(workspace), asked, seed=seed, name=name, absolute=absolute, out=out)
+    except RulesError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 @app.command()

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipelines.workspace import Workspace
-from recommender.data.catalog import TRACK_COLUMNS
+from recommender.data.catalog import TEXT_COLUMNS, TRACK_COLUMNS
 from recommender.data.embeddings import Embeddings
 from recommender.data.library import scan_music
 from recommender.data.progress import Progress, silent
@@ -165,6 +165,7 @@ def add_plays(workspace: Workspace, frame: pd.DataFrame) -> None:
 
 def add_tracks(workspace: Workspace, frame: pd.DataFrame) -> None:
     """Merge rows into the table of tracks; a later row of the same id replaces an earlier one."""
+    frame = frame.assign(**{name: "" for name in TEXT_COLUMNS if name not in frame.columns})
     stored = pd.concat([workspace.track_table(), frame[["item_id", *TRACK_COLUMNS]]], ignore_index=True)
     workspace.write_track_table(stored.drop_duplicates("item_id", keep="last"))
 

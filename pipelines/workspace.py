@@ -29,7 +29,7 @@ STORE_VARIABLE = "FIRSTLISTEN_STORE_URL"
 INTERACTION_COLUMNS = ("user_id", "item_id", "weight", "timestamp")
 FILE_COLUMNS = (
     "root", "item_id", "content_hash", "path", "size", "mtime_ns",
-    "title", "artist", "album", "duration_s", "released", "recording_mbid", "error",
+    "title", "artist", "album", "duration_s", "released", "recording_mbid", "genre", "error",
 )  # fmt: skip
 WHOLE_NUMBERS = {"size": "int64", "mtime_ns": "int64"}
 """As floats, times would be rounded: every file would look touched, and be read again by every scan."""
@@ -214,8 +214,10 @@ class Workspace:
             return pd.DataFrame({c: pd.Series(dtype=np.float64 if c in numbers else object) for c in columns})
         try:
             frame = pd.read_parquet(path)
-            if "recording_mbid" in columns and "recording_mbid" not in frame.columns:  # written before it was kept
-                frame["recording_mbid"] = ""
+            for late in ("recording_mbid", "genre"):
+                if late not in columns or late in frame.columns:
+                    continue
+                frame[late] = ""  # written before it was kept: the next scan reads the tags again
                 if name == "files":
                     frame["mtime_ns"] = UNREAD
             if missing := [column for column in columns if column not in frame.columns]:

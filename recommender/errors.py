@@ -4,6 +4,7 @@
 
     FirstListenError
     ├── ConfigError          a setting that cannot be used
+    │   └── RulesError       rules of a playlist that cannot be used, or contradict each other
     ├── DataError            a table, row or value that cannot be used
     │   ├── UnknownIdError   an id that is in no table
     │   └── LeakageError     test data that reached training
@@ -24,6 +25,10 @@ class FirstListenError(Exception):
 
 class ConfigError(FirstListenError):
     """A setting that cannot be used."""
+
+
+class RulesError(ConfigError):
+    """Rules of a playlist that cannot be used, or contradict each other."""
 
 
 class DataError(FirstListenError):

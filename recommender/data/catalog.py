@@ -13,8 +13,8 @@ import pandas as pd
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import DataError
 
-TRACK_COLUMNS = ("title", "artist", "album", "duration_s", "path", "released", "recording_mbid")
-TEXT_COLUMNS = ("title", "artist", "album", "path", "released", "recording_mbid")
+TRACK_COLUMNS = ("title", "artist", "album", "duration_s", "path", "released", "recording_mbid", "genre")
+TEXT_COLUMNS = ("title", "artist", "album", "path", "released", "recording_mbid", "genre")
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +26,9 @@ class Catalog:
     tracks : Vocabulary
         Kind ``"track"``.
     table : DataFrame, one row a track in the order of `tracks`
-        Columns `TRACK_COLUMNS`: title, artist, album, path, released (ISO date) and recording_mbid (the recording's
-        MusicBrainz id) are str, ``""`` where unknown; duration_s is float64, NaN where unknown.
+        Columns `TRACK_COLUMNS`: title, artist, album, path, released (ISO date), recording_mbid (the recording's
+        MusicBrainz id) and genre (several are parted by ``;``) are str, ``""`` where unknown; duration_s is float64,
+        NaN where unknown.
 
     Raises
     ------
@@ -93,11 +94,34 @@ class Catalog:
         return self.artist_codes()
 
     @cached_property
+    def albums(self) -> npt.NDArray[np.int32]:
+        """What `album_codes` returns, kept."""
+        return self.album_codes()
+
+    @cached_property
     def release_ranks(self) -> npt.NDArray[np.int64]:
         """The rank of each track's release, shape (n_tracks,): later ones are higher, unknown ones 0."""
         released = self.table["released"].to_numpy(dtype=object).astype(str)
         ranks = np.unique(np.append(released, ""), return_inverse=True)[1]
         return np.asarray(ranks[:-1], dtype=np.int64)
+
+    @cached_property
+    def years(self) -> npt.NDArray[np.float64]:
+        """The year of each track's release, shape (n_tracks,); NaN where unknown."""
+        return pd.to_numeric(self.table["released"].str[:4], errors="coerce").to_numpy(dtype=np.float64)
+
+    @cached_property
+    def code_of_artist(self) -> dict[str, int]:
+        """The code of each named artist in `artists`, by the name in lower case, without space around it."""
+        names = self.table["artist"].str.casefold().str.strip()
+        first = names[names != ""].drop_duplicates()
+        return dict(zip(first, self.artists[first.index].tolist(), strict=True))
+
+    @cached_property
+    def genre_codes(self) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+        """The code of each track's `genre`, shape (n_tracks,), and what the codes stand for."""
+        codes, genres = pd.factorize(self.table["genre"].to_numpy(dtype=object))
+        return codes, tuple(map(str, genres))
 
     @cached_property
     def columns(self) -> dict[str, list[Any]]:

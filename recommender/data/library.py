@@ -24,7 +24,7 @@ from recommender.errors import AudioError, DataError
 
 FILE_COLUMNS = (
     "item_id", "content_hash", "path", "size", "mtime_ns",
-    "title", "artist", "album", "duration_s", "released", "recording_mbid", "error",
+    "title", "artist", "album", "duration_s", "released", "recording_mbid", "genre", "error",
 )  # fmt: skip
 _NUMBERS = {"size": "int64", "mtime_ns": "int64", "duration_s": "float64"}
 PART_BYTES = 64 * 1024
@@ -40,9 +40,10 @@ class LibraryScan:
     ----------
     files : DataFrame, one row a file, sorted by path
         item_id; content_hash (``""`` if unreadable); path, relative to the folder, with ``/``; size in bytes; mtime_ns;
-        title, artist, album, released (ISO date), recording_mbid, ``""`` where unknown; duration_s, NaN where unknown;
-        error, one sentence that says why the file cannot be used, ``""`` if nothing speaks against it. Identical files
-        have the same item_id. That a file is without error does not mean that it can be decoded to its end.
+        title, artist, album, released (ISO date), recording_mbid, genre, ``""`` where unknown; duration_s, NaN where
+        unknown; error, one sentence that says why the file cannot be used, ``""`` if nothing speaks against it.
+        Identical files have the same item_id. That a file is without error does not mean that it can be decoded to its
+        end.
     added, changed, removed, unchanged : tuple of str
         Paths. Each file of `files` is in one of added, changed, moved and unchanged; each of the last scan is in one of
         changed, moved, unchanged and removed: a file that another one was moved over is removed too.
@@ -79,6 +80,7 @@ class _File:
     duration_s: float
     released: str
     recording_mbid: str
+    genre: str
     error: str
 
 
@@ -230,12 +232,12 @@ def _read_file(folder: Path, path: str, size: int, mtime_ns: int, old: _File | N
     except OSError as error:
         return _unread(file, f"cannot be read: {error.strerror or error}", old), ""
     file = replace(file, title=tags.title, artist=tags.artist, album=tags.album)
-    more = {name: getattr(tags, name) for name in ("duration_s", "released", "recording_mbid")}
+    more = {name: getattr(tags, name) for name in ("duration_s", "released", "recording_mbid", "genre")}
     return replace(file, **more), tags.warning
 
 
 def _blank(path: str) -> _File:
-    return _File("", "", path, UNREAD, UNREAD, PurePosixPath(path).stem, "", "", float("nan"), "", "", "")
+    return _File("", "", path, UNREAD, UNREAD, PurePosixPath(path).stem, "", "", float("nan"), "", "", "", "")
 
 
 def _unread(file: _File, error: str, old: _File | None) -> _File:

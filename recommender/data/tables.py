@@ -51,6 +51,7 @@ TRACK_ALIASES: Aliases = {
     "duration_ms": ("length_ms",),
     "path": ("file", "file_name", "file_path", "location"),
     "released": ("release_date", "date", "year"),
+    "genre": ("genres", "style", "styles"),
     "recording_mbid": ("mbid", "track_mbid", "mb_trackid", "musicbrainz_recordingid", "musicbrainz_trackid"),
 }
 EMBEDDING_ALIASES: Aliases = {"item_id": ITEM_ALIASES, "embedding": ("embeddings", "vector", "emb", "features")}
@@ -139,7 +140,8 @@ def read_tracks(path: Path) -> tuple[pd.DataFrame, TableReport]:
     Returns
     -------
     frame : DataFrame
-        item_id and `TRACK_COLUMNS`: texts are ``""`` and durations NaN where unknown, released is an ISO date. A track
+        item_id and `TRACK_COLUMNS`: texts are ``""`` and durations NaN where unknown, released is an ISO date, of which
+        the year is enough. A track
         that is in the file more than once is kept as its last row has it.
     report : TableReport
 
@@ -152,7 +154,7 @@ def read_tracks(path: Path) -> tuple[pd.DataFrame, TableReport]:
     ids = id_cells(raw.columns["item_id"], "item_id")
     faults, doubts = list(ids.faults), []
     columns: dict[str, Any] = {"item_id": pd.Series(_take(ids.values, None))}
-    for name in ("title", "artist", "album", "path", "recording_mbid"):
+    for name in ("title", "artist", "album", "path", "recording_mbid", "genre"):
         if name in raw.columns:
             cells = text_cells(raw.columns[name], name)
             faults += [*cells.faults, too_long(cells.values, name)]

@@ -1,4 +1,4 @@
-"""What an audio file says of itself: title, artist, album, date, length, MusicBrainz id; by tags, else by folders."""
+"""What an audio file says of itself: names, date, genre, length, MusicBrainz id; by tags, else by folders."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ _KEYS = {
     ),
     "album": ("album", "TALB", "\xa9alb", "IPRD", "WM/AlbumTitle"),
     "released": ("date", "TDRC", "\xa9day", "ICRD", "TDRL", "originaldate", "TDOR", "year", "WM/Year"),
+    "genre": ("genre", "TCON", "\xa9gen", "gnre", "IGNR", "WM/Genre"),
 }
+MAX_GENRE = 200
 _MBID_KEYS = ("musicbrainz_trackid", "musicbrainz/track id", "----:com.apple.itunes:musicbrainz track id")
 """Where Picard writes a recording's id (its appendix B, "MusicBrainz Recording Id"); in ID3 it is a UFID frame."""
 _DISC = re.compile(r"(cd|disc|disk|vinyl)[ ._-]*\d+", re.IGNORECASE)
@@ -74,6 +76,8 @@ class Tags:
         ISO date: yyyy, yyyy-mm or yyyy-mm-dd; ``""`` if there is none.
     recording_mbid : str
         The MusicBrainz id of the recording, in lower case; ``""`` if there is none.
+    genre : str
+        All that the tags name, parted by ``; ``; ``""`` if they name none.
     warning : str
         Why the tags could not be read although the file may hold audio; ``""`` if they could.
     """
@@ -84,6 +88,7 @@ class Tags:
     duration_s: float
     released: str
     recording_mbid: str = ""
+    genre: str = ""
     warning: str = ""
 
 
@@ -134,6 +139,7 @@ def read_tags(file: Path, relative: PurePosixPath) -> Tags:
         duration_s=length if 0 < length < 1e7 else float("nan"),
         released=next((date for text in _all(tags, "released") if (date := iso_date(text))), ""),
         recording_mbid=next((mbid for key in _MBID_KEYS for text in tags.get(key, ()) if (mbid := as_mbid(text))), ""),
+        genre="; ".join(dict.fromkeys(_all(tags, "genre")))[:MAX_GENRE],
         warning=warning,
     )
 
@@ -181,6 +187,9 @@ def _values(tags: Any) -> dict[str, list[str]]:
         value = tags[key]
         if key == "UFID:http://musicbrainz.org":
             values[_MBID_KEYS[0]] = [value.data.decode("ascii", "replace")]
+            continue
+        if key == "TCON":  # numbers of genres become their names
+            values["tcon"] = list(value.genres)
             continue
         texts = list(value) if isinstance(value, mutagen.apev2.APETextValue) else getattr(value, "text", value)
         if key.lower() == _MBID_KEYS[-1]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
@@ -11,24 +11,37 @@ import numpy.typing as npt
 from scipy import sparse
 
 from recommender.audio.signatures import Signatures
-from recommender.errors import ConfigError, DataError
-from recommender.playlists.energy import ARCS, Arc, energies, placing
+from recommender.errors import RulesError
+from recommender.playlists.account import Relaxation, shortage_of, spacing_relaxed, tracks_relaxed
+from recommender.playlists.energy import Arc, energies, placing
 from recommender.playlists.flow import FlowScale, fit_scale, flow_of, transitions
+from recommender.playlists.named import check_seed_artists, forbidden, named_rows, rows_by
 from recommender.playlists.order import order_tracks
-from recommender.ranking.filters import cap_artists
+from recommender.playlists.party import Share, blend, shares_of
+from recommender.playlists.rules import Rules, Span
+from recommender.playlists.selection import Selected, Wanted, select
+from recommender.playlists.spacing import kept, spread
+from recommender.playlists.violations import Bound, bounds_of
 from recommender.ranking.ranker import HybridModel, score_users
+
+__all__ = ["Playlist", "Rules", "Seeds", "Span", "build_playlist", "build_playlists"]
 
 Float32s = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int32]
+Order = npt.NDArray[np.intp]
 
-VARIETY = 0.25
+CHANCE = 0.25
 """How far chance, by the seed, moves a track: the scale of Gumbel noise, in standard deviations of scores."""
 
 TYPICAL_DURATION_S = 240.0
 """Stands for an unknown duration where no track's is known."""
 
 BLOCK_BYTES = 64 * 2**20
+
+
+def _none() -> Rows:
+    return np.empty(0, dtype=np.int32)
 
 
 @dataclass(frozen=True)
@@ -43,7 +56,14 @@ class Playlist:
     bundle_version : str
     seed : int
     relaxed_rules : tuple of str
-        One sentence for each rule that the music at hand could not keep; empty where all were kept.
+        One sentence for each rule that the music at hand could not keep, and for what made the list short; empty where
+        all were kept.
+    relaxed : tuple of Relaxation
+        The rules that gave way, in figures.
+    shortage : str
+        What made the list shorter than was asked for; ``""`` where it is not.
+    shares : tuple of Share
+        What it has for each user, where it is for several.
     """
 
     name: str
@@ -52,6 +72,9 @@ class Playlist:
     bundle_version: str
     seed: int
     relaxed_rules: tuple[str, ...]
+    relaxed: tuple[Relaxation, ...] = ()
+    shortage: str = ""
+    shares: tuple[Share, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,68 +87,23 @@ class Seeds:
         Tracks that are in the playlist, the first of them at its beginning.
     artists : tuple of str
         Names, whatever their case; one track at least of each is in the playlist.
-    plays, heard : csr_matrix, shape (1, n_tracks), optional
-        A user's.
+    plays, heard : csr_matrix, shape (b, n_tracks), optional
+        One user's, or several users', see `recommender.playlists.party`. What one of them dislikes is not in it.
     recent_rows : ndarray, shape (n,), int32
-        What the user heard lately and had rather not hear again yet.
+        What a user heard lately and had rather not hear again yet.
+    like_rows : ndarray, shape (n,), int32
+        Tracks that it is to be like, and that need not be in it.
+    users : tuple of str
+        Who the users are, to tell their shares.
     """
 
-    track_rows: Rows = field(default_factory=lambda: np.empty(0, dtype=np.int32))
+    track_rows: Rows = field(default_factory=_none)
     artists: tuple[str, ...] = ()
     plays: sparse.csr_matrix | None = None
     heard: sparse.csr_matrix | None = None
-    recent_rows: Rows = field(default_factory=lambda: np.empty(0, dtype=np.int32))
-
-
-@dataclass(frozen=True, eq=False)
-class Rules:
-    """What a playlist has to look like.
-
-    Parameters
-    ----------
-    length : int or None
-        Tracks; None goes by `minutes` alone.
-    minutes : float or None
-        At most so long.
-    max_per_artist : int or None
-        Raised where the music at hand is not enough.
-    artist_spacing : int
-        Tracks between two of one artist, where the order allows.
-    exclude : ndarray, shape (n,), int32
-        Catalog rows that must not be in it; never relaxed.
-    unheard : bool
-        Only what the user has not heard; never relaxed.
-    ordered : bool
-        Whether neighbours are to sound alike; else the seeds come first and then what fits best.
-    arc : {"none", "flat", "rising", "falling", "peak"}
-        How energy moves over the playlist; ``peak`` is a warm-up, a peak and a cool-down.
-
-    Raises
-    ------
-    ConfigError
-        If a value is out of its range, or neither length nor minutes is given.
-    """
-
-    length: int | None = 25
-    minutes: float | None = None
-    max_per_artist: int | None = 3
-    artist_spacing: int = 2
-    exclude: Rows = field(default_factory=lambda: np.empty(0, dtype=np.int32))
-    unheard: bool = False
-    ordered: bool = True
-    arc: Arc = "none"
-
-    def __post_init__(self) -> None:
-        if self.length is None and self.minutes is None:
-            raise ConfigError("a playlist needs a length in tracks or in minutes")
-        for name in ("length", "minutes", "max_per_artist"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ConfigError(f"playlist {name} is {value}, expected more than 0")
-        if self.artist_spacing < 0:
-            raise ConfigError(f"playlist artist_spacing is {self.artist_spacing}, expected 0 or more")
-        if self.arc not in ARCS:
-            raise ConfigError(f"playlist arc is {self.arc!r}, expected one of {', '.join(ARCS)}")
+    recent_rows: Rows = field(default_factory=_none)
+    like_rows: Rows = field(default_factory=_none)
+    users: tuple[str, ...] = ()
 
 
 def build_playlist(
@@ -139,10 +117,11 @@ def build_playlist(
     seed: int = 0,
     signatures: Signatures | None = None,
 ) -> Playlist:
-    """Build one playlist.
+    """Build one playlist: choose its tracks, then put them in order.
 
-    Where the music at hand is not enough, first the artist cap gives way, then what was heard lately comes back, then
-    the playlist is shorter; `Playlist.relaxed_rules` says so.
+    Hard rules always hold. Where the music at hand is not enough, soft ones give way, see
+    `recommender.playlists.rules.RELAX_ORDER`; `Playlist.relaxed` says which, how far and why. Where that is not enough
+    either, the playlist is shorter, and `Playlist.shortage` says what made it so.
 
     Parameters
     ----------
@@ -156,7 +135,8 @@ def build_playlist(
     seed : int
         The same seed gives the same playlist; another one varies it.
     signatures : Signatures, optional
-        In the rows of the catalog; without them the order goes by sound alone, and no arc can be followed.
+        In the rows of the catalog; without them the order goes by sound alone, no arc can be followed, and no track is
+        known to be within a range of tempo, key or energy.
 
     Returns
     -------
@@ -166,11 +146,15 @@ def build_playlist(
     ------
     DataError
         If no track is by a seed artist.
+    RulesError
+        If what must be in it must not, or cannot all be.
     """
-    forced = _forced_rows(model, seeds)
-    scores = _scores(model, seeds)
-    hints = _hints(model, signatures)
-    return _finish(model, hints, scores, forced, seeds, rules, name, made_at, bundle_version, seed)
+    scores, of_users = _scores(model, seeds)
+    made = _finish(model, _hints(model, signatures), scores, seeds, rules, name, made_at, bundle_version, seed)
+    if len(seeds.users) < 2 or of_users is None:
+        return made
+    rows = model.catalog.tracks.rows(made.track_ids, unknown="raise")
+    return replace(made, shares=shares_of(seeds.users, of_users, rows))
 
 
 def build_playlists(
@@ -194,8 +178,7 @@ def build_playlists(
     for start in range(0, plays.shape[0], size):
         for place, scores in enumerate(score_users(model, plays[start : start + size]), start):
             seeds = Seeds(plays=plays[place], heard=heard[place])
-            none = np.empty(0, dtype=np.int32)
-            yield _finish(model, hints, scores, none, seeds, rules, names[place], made_at, bundle_version, seed + place)
+            yield _finish(model, hints, scores, seeds, rules, names[place], made_at, bundle_version, seed + place)
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,7 +197,6 @@ def _finish(
     model: HybridModel,
     hints: _Hints,
     scores: Float32s,
-    forced: Rows,
     seeds: Seeds,
     rules: Rules,
     name: str,
@@ -222,27 +204,79 @@ def _finish(
     bundle_version: str,
     seed: int,
 ) -> Playlist:
-    allowed = np.ones(len(model.catalog), dtype=bool)
-    allowed[rules.exclude] = False
-    if rules.unheard and seeds.heard is not None:
-        allowed[seeds.heard.indices] = False
-    forced = forced[allowed[forced]]
-    noise = np.random.default_rng(seed).gumbel(0, VARIETY, len(scores))
-    ranked = np.lexsort((np.arange(len(scores)), -(scores + noise))).astype(np.int32)
-    ranked = np.r_[forced, ranked[~np.isin(ranked, forced)]]
-    ranked = ranked[allowed[ranked]]
-    chosen, relaxed = _choose(model, ranked, forced, seeds.recent_rows, rules)
-    codes = model.artist_codes[chosen]
-    order = np.arange(len(chosen))
+    check_seed_artists(rules, seeds.artists)
+    heard = _none() if seeds.heard is None else np.unique(seeds.heard.indices).astype(np.int32)
+    bounds = bounds_of(model, hints.signatures, rules, heard, seeds.recent_rows)
+    never = forbidden(model, rules, seeds.heard)
+    hard = [*never, *(bound for rule, bound in bounds.items() if rule not in rules.soft)]
+    soft = [bound for rule, bound in bounds.items() if rule in rules.soft]
+    allowed, preferred = _keeping(model, hard), _keeping(model, soft)
+    durations_s, typical_s = _durations_s(model)
+    named, refused = named_rows(
+        model,
+        rules,
+        seeds.track_rows,
+        seeds.artists,
+        [bound for bound in hard if bound in never or bound.rule == "unheard"],
+        allowed,
+        preferred,
+        durations_s,
+    )
+    noise = np.random.default_rng(seed).gumbel(0, CHANCE, len(scores))
+    wanted = Wanted(scores + noise, allowed, soft, named, durations_s, typical_s)
+    selected, order, most_of_one, has_arc = _chosen_and_ordered(model, hints, wanted, rules, len(seeds.track_rows) > 0)
+    rows = selected.rows[order]
+    relaxed = (*refused, *tracks_relaxed(model, selected, soft, rules, named), *spacing_relaxed(model, rows, rules))
+    notes = [str(each) for each in relaxed]
+    if rules.ordered and rules.arc != "none" and len(rows) and not has_arc:
+        notes.append(f"arc: no track has a signature, so energy does not follow {rules.arc!r}")
+    shortage = "" if selected.full else shortage_of(model, selected, hard, rules, wanted, most_of_one)
+    if shortage:
+        notes.append(f"{'minutes' if rules.length is None else 'length'}: {shortage}")
+    ids = tuple(model.catalog.tracks.ids_of(rows))
+    return Playlist(name, ids, made_at, bundle_version, seed, tuple(notes), relaxed, shortage)
+
+
+def _chosen_and_ordered(
+    model: HybridModel, hints: _Hints, wanted: Wanted, rules: Rules, seeded: bool
+) -> tuple[Selected, Order, int | None, bool]:
+    """Choose tracks that hard gaps leave an order for, and put them in it.
+
+    Where there is no such order, less of one artist is chosen, until there is one.
+    """
+    most_of_one: int | None = None
+    while True:
+        selected = select(model, wanted, rules, most_of_one)
+        rows = selected.rows
+        groups = (model.artist_codes[rows], model.catalog.albums[rows])
+        fixed = int(seeded and len(rows) > 0)
+        plain = np.arange(len(rows), dtype=np.intp)
+        if not rules.ordered:
+            best = np.argsort(-wanted.relevance[rows[len(wanted.named) :]], kind="stable")
+            plain = np.r_[plain[: len(wanted.named)], best + len(wanted.named)].astype(np.intp)
+        parted = plain if kept(plain, groups, rules.hard_gaps) else spread(plain, groups, rules.hard_gaps, fixed)
+        if parted is not None:
+            break
+        if most_of_one == 0:
+            raise RulesError(
+                f"the {len(rows)} tracks that must be in the playlist cannot be kept {max(rules.hard_gaps)} tracks "
+                "apart; name fewer of one artist, or make the spacing soft"
+            )
+        most = int(np.bincount(groups[0]).max())
+        most_of_one = (most if most_of_one is None else min(most, most_of_one)) - 1
+    order, has_arc = parted, False
     if rules.ordered:
-        step, places = _costs(model, hints, chosen, rules.arc)
-        order = order_tracks(step, codes, rules.artist_spacing, placing=places)
-        if rules.arc != "none" and places is None and len(chosen):
-            relaxed.append(f"arc: no track has a signature, so energy does not follow {rules.arc!r}")
-    if rules.ordered and _too_close(codes[order], rules.artist_spacing):
-        relaxed.append(f"artist_spacing: not always {rules.artist_spacing} tracks between two of one artist")
-    ids = tuple(model.catalog.tracks.ids_of(chosen[order]))
-    return Playlist(name, ids, made_at, bundle_version, seed, tuple(relaxed))
+        step, places = _costs(model, hints, rows, rules.arc)
+        order, has_arc = order_tracks(step, groups[0], rules.artist_spacing, placing=places), places is not None
+    elif kept(plain, groups, rules.gaps):
+        order = plain
+    if not kept(order, groups, rules.gaps):
+        better = spread(order, groups, rules.gaps, fixed)
+        if better is None and not kept(order, groups, rules.hard_gaps):
+            better = spread(order, groups, rules.hard_gaps, fixed)
+            better = parted if better is None else better
+        order = order if better is None else better
+    return selected, order, most_of_one, has_arc
 
 
 def _costs(model: HybridModel, hints: _Hints, rows: Rows, arc: Arc) -> tuple[Floats, Floats | None]:
@@ -250,105 +284,39 @@ def _costs(model: HybridModel, hints: _Hints, rows: Rows, arc: Arc) -> tuple[Flo
     step = transitions(flow_of(model.sound, hints.signatures, rows), hints.scale)
     if not step.any():
         step = np.abs(np.subtract.outer(np.arange(len(rows)), np.arange(len(rows)))) / max(1, len(rows))
-    places = None if hints.signatures is None else placing(energies(hints.signatures, rows), arc)
+    places = None
+    if hints.signatures is not None and arc != "none":
+        places = placing(energies(hints.signatures, rows), arc)
     return step, places
 
 
-def _choose(model: HybridModel, ranked: Rows, forced: Rows, recent: Rows, rules: Rules) -> tuple[Rows, list[str]]:
-    """Take tracks in order while the rules allow, and relax rules while tracks are missing."""
-    durations_s = _durations_s(model)
-    codes = model.artist_codes
-    lately = np.isin(ranked, recent) & ~np.isin(ranked, forced)
-    fresh = ranked[~lately]
-    most = int(np.bincount(codes[ranked]).max()) if len(ranked) else 1
-    first_cap = most if rules.max_per_artist is None else min(rules.max_per_artist, most)
-    pools = [fresh, np.r_[fresh, ranked[lately]]] if lately.any() else [fresh]
-    chosen = np.empty(0, dtype=np.int32)
-    for pool, cap in [(pool, cap) for pool in pools for cap in range(first_cap, most + 1)]:
-        chosen = _take(pool[cap_artists(pool, codes, cap) | np.isin(pool, forced)], durations_s, rules)
-        if _is_full(chosen, pool, durations_s, rules):
-            break
-    relaxed = []
-    if len(chosen) and rules.max_per_artist is not None:
-        found = int(np.bincount(codes[chosen]).max())
-        if found > rules.max_per_artist:
-            relaxed.append(f"max_per_artist: {found} instead of {rules.max_per_artist}")
-    back = int((np.isin(chosen, recent) & ~np.isin(chosen, forced)).sum())
-    if back:
-        relaxed.append(f"recent: {back} tracks were heard lately")
-    if not _is_full(chosen, ranked, durations_s, rules):
-        if rules.minutes is None:
-            relaxed.append(f"length: {len(chosen)} tracks instead of {rules.length}, all that the other rules leave")
-        else:
-            relaxed.append(
-                f"minutes: {durations_s[chosen].sum() / 60:.1f} of {rules.minutes:g}, all that the other rules leave"
-            )
-    return chosen, relaxed
-
-
-def _take(pool: Rows, durations_s: Floats, rules: Rules) -> Rows:
-    """Take the first tracks of the pool that fit into the length and the minutes."""
-    if rules.minutes is None:
-        return pool[: rules.length]
-    chosen, left_s = [], rules.minutes * 60
-    for row in pool:
-        if durations_s[row] <= left_s:
-            chosen.append(row)
-            left_s -= durations_s[row]
-            if len(chosen) == rules.length:
-                break
-    return np.array(chosen, dtype=np.int32)
-
-
-def _is_full(chosen: Rows, pool: Rows, durations_s: Floats, rules: Rules) -> bool:
-    """Tell whether no track more is needed: as many as asked for, or no time left for an average one."""
-    if rules.length is not None and len(chosen) >= rules.length:
-        return True
-    if rules.minutes is None or len(pool) == 0:
-        return False
-    return bool(durations_s[chosen].sum() + durations_s[pool].mean() > rules.minutes * 60)
-
-
-def _durations_s(model: HybridModel) -> Floats:
-    known = model.catalog.table["duration_s"].to_numpy(dtype=np.float64)
-    usable = np.isfinite(known) & (known > 0)
-    return np.where(usable, known, np.median(known[usable]) if usable.any() else TYPICAL_DURATION_S)
-
-
-def _forced_rows(model: HybridModel, seeds: Seeds) -> Rows:
-    """Return the seed tracks, and of each seed artist that has none among them the one with most listeners."""
-    rows = list(dict.fromkeys(int(row) for row in seeds.track_rows))
-    for rows_of_artist in _rows_by_artist(model, seeds):
-        if not set(rows) & set(rows_of_artist.tolist()):
-            rows.append(int(rows_of_artist[np.argmax(model.evidence[rows_of_artist])]))
-    return np.array(rows, dtype=np.int32)
-
-
-def _rows_by_artist(model: HybridModel, seeds: Seeds) -> list[npt.NDArray[np.intp]]:
-    names = model.catalog.table["artist"].str.casefold().str.strip().to_numpy(dtype=object)
-    found = []
-    for artist in seeds.artists:
-        rows = np.flatnonzero(names == artist.casefold().strip())
-        if len(rows) == 0 or not artist.strip():
-            raise DataError(f"no track is by the artist {artist!r}; look the name up in the catalog")
-        found.append(rows)
+def _keeping(model: HybridModel, bounds: Sequence[Bound]) -> npt.NDArray[np.bool_]:
+    found = np.ones(len(model.catalog), dtype=bool)
+    for bound in bounds:
+        found &= bound.steps == 0
     return found
 
 
-def _scores(model: HybridModel, seeds: Seeds) -> Float32s:
-    """Score all tracks by the seeds, by the user's plays, or by both alike."""
-    seed_rows = np.unique(np.r_[seeds.track_rows, *_rows_by_artist(model, seeds)]).astype(np.int32)
-    histories = []
-    if len(seed_rows):
+def _durations_s(model: HybridModel) -> tuple[Floats, float]:
+    """Return every track's duration, an ordinary one where it is unknown, and the mean."""
+    known = model.catalog.table["duration_s"].to_numpy(dtype=np.float64)
+    usable = np.isfinite(known) & (known > 0)
+    durations_s = np.where(usable, known, np.median(known[usable]) if usable.any() else TYPICAL_DURATION_S)
+    return durations_s, float(durations_s.mean()) if len(known) else TYPICAL_DURATION_S
+
+
+def _scores(model: HybridModel, seeds: Seeds) -> tuple[Float32s, Float32s | None]:
+    """Score all tracks by the seeds, by the users' plays, or by both alike; also return each user's scores."""
+    theirs = [rows_by(model, artist) for artist in seeds.artists]
+    seed_rows = np.unique(np.r_[seeds.track_rows, seeds.like_rows, *theirs]).astype(np.int32)
+    parts = []
+    if len(seed_rows) or seeds.plays is None:
         ones, starts = np.ones(len(seed_rows), dtype=np.float32), np.array([0, len(seed_rows)])
-        histories.append(sparse.csr_matrix((ones, seed_rows, starts), shape=(1, len(model.catalog))))
+        plays = sparse.csr_matrix((ones, seed_rows, starts), shape=(1, len(model.catalog)))
+        parts.append(score_users(model, plays)[0])
+    of_users = None
     if seeds.plays is not None:
-        histories.append(sparse.csr_matrix(seeds.plays))
-    if not histories:
-        histories.append(sparse.csr_matrix((1, len(model.catalog)), dtype=np.float32))
-    scores: Float32s = score_users(model, sparse.vstack(histories, format="csr")).mean(axis=0)
-    return scores
-
-
-def _too_close(codes: npt.NDArray[np.integer], spacing: int) -> bool:
-    return any(bool((codes[:-apart] == codes[apart:]).any()) for apart in range(1, min(spacing, len(codes) - 1) + 1))
+        of_users = score_users(model, sparse.csr_matrix(seeds.plays))
+        parts.append(of_users[0] if len(of_users) == 1 else blend(of_users))
+    scores: Float32s = np.mean(parts, axis=0)
+    return scores, of_users

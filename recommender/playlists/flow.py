@@ -75,9 +75,20 @@ def flow_of(sound: Sound | None, signatures: Signatures | None, rows: Rows) -> F
         trust[1:] = [np.where(known, signatures.column(name)[rows], 0.0) for name in names]
         tempo = np.log2(signatures.column("tempo_bpm")[rows].astype(np.float64))
         minor = np.where(known, signatures.minor[rows], np.nan)
-        hours = np.where(known, (7 * (signatures.tonics[rows] + 3 * signatures.minor[rows]) + 7) % 12, np.nan)
+        hours = np.where(known, camelot_hours(signatures.tonics[rows], signatures.minor[rows]), np.nan)
         loudness = signatures.column("loudness_lufs")[rows].astype(np.float64)
     return Flow(starts, ends, tempo, hours, minor, loudness, np.nan_to_num(trust))
+
+
+def camelot_hours(tonics: npt.NDArray[np.integer], minor: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    """Return each key's number on the Camelot wheel, from 0; without meaning where the key is unknown.
+
+    Examples
+    --------
+    >>> camelot_hours(np.array([9, 0]), np.array([1, 0])).tolist()  # A minor and C major: 8A and 8B
+    [7, 7]
+    """
+    return np.asarray((7 * (tonics.astype(np.int64) + 3 * minor.astype(np.int64)) + 7) % 12)
 
 
 def jumps(flow: Flow) -> Floats:

@@ -14,9 +14,11 @@ from starlette.exceptions import HTTPException
 from recommender.errors import (
     ArtifactError,
     AudioError,
+    ConfigError,
     DataError,
     FirstListenError,
     ModelError,
+    RulesError,
     StoreError,
     UnknownIdError,
 )
@@ -41,6 +43,8 @@ _STATUS_OF: tuple[tuple[type[FirstListenError], int, str], ...] = (
     (UnknownIdError, 404, "unknown-id"),
     (AudioError, 422, "unusable-audio"),
     (DataError, 422, "unusable-data"),
+    (RulesError, 422, "contradictory-rules"),
+    (ConfigError, 422, "unusable-setting"),
     (ModelError, 409, "model-cannot-do-this"),
     (StoreError, 503, "store-unavailable"),
     (ArtifactError, 503, "bundle-unavailable"),

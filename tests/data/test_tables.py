@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from recommender.data import raw_tables, tables
+from recommender.data.catalog import Catalog
 from recommender.data.tables import read_embeddings, read_interactions, read_table, read_tracks, write_table
 from recommender.errors import DataError
 
@@ -404,7 +405,16 @@ def test_tracks_with_aliases_units_and_doubtful_cells(tmp_path: Path) -> None:
     )
     frame, report = read_tracks(path)
     assert frame["item_id"].tolist() == ["b", "c", "d", "a"]
-    assert frame.set_index("item_id").loc["a"].tolist() == ["Song one again", "Ada", "First", 1.0, "", "2021-03", ""]
+    assert frame.set_index("item_id").loc["a"].tolist() == [
+        "Song one again",
+        "Ada",
+        "First",
+        1.0,
+        "",
+        "2021-03",
+        "",
+        "",
+    ]
     assert frame["duration_s"].isna().tolist() == [True, True, True, False]
     assert frame["released"].tolist() == ["2021", "", "2021-03-04", "2021-03"]
     assert frame["artist"].tolist() == ["", "Cyd", "Cyd", "Ada"]
@@ -418,7 +428,7 @@ def test_tracks_with_aliases_units_and_doubtful_cells(tmp_path: Path) -> None:
 
 def test_tracks_of_which_only_the_id_is_known(tmp_path: Path) -> None:
     frame, _ = read_tracks(write(tmp_path / "t.csv", "item_id", "a"))
-    assert frame.drop(columns="duration_s").iloc[0].tolist() == ["a", "", "", "", "", "", ""]
+    assert frame.drop(columns="duration_s").iloc[0].tolist() == ["a", "", "", "", "", "", "", ""]
 
 
 def test_a_date_that_is_none_is_named(tmp_path: Path) -> None:
@@ -553,3 +563,13 @@ def test_a_tracks_musicbrainz_id_is_read_under_the_names_that_taggers_give_it(tm
     frame, report = read_tracks(path)
     assert frame["recording_mbid"].tolist() == ["3f0f6ff0-0a41-4f0e-8f5c-6a0e5f3a1d01", "", ""]
     assert report.rows_used == 3
+
+
+def test_a_table_may_name_years_and_genres(tmp_path: Path) -> None:
+    path = tmp_path / "tracks.csv"
+    path.write_text("item_id,year,genre\na,1994,Trip hop; Dub\nb,,\n")
+    frame, _ = read_tracks(path)
+    assert frame["genre"].tolist() == ["Trip hop; Dub", ""]
+    years = Catalog.from_frame(frame).years
+    assert years[0] == 1994
+    assert np.isnan(years[1])

@@ -185,3 +185,17 @@ def test_what_is_no_musicbrainz_id_is_none(tmp_path: Path, make_audio) -> None:
     file["musicbrainz_trackid"] = "unknown"
     file.save()
     assert read(path, tmp_path).recording_mbid == ""
+
+
+@pytest.mark.parametrize("ending", [".mp3", ".flac", ".ogg", ".m4a"])
+def test_all_genres_are_read_and_old_numbers_have_names(tmp_path: Path, make_audio, ending: str) -> None:
+    path = make_audio(tmp_path / f"x{ending}", title="One")
+    file = mutagen.File(path)
+    if ending == ".mp3":
+        if file.tags is None:
+            file.add_tags()
+        file.tags.add(mutagen.id3.TCON(encoding=3, text=["(17)", "Dub"]))
+    else:
+        file["\xa9gen" if ending == ".m4a" else "genre"] = ["Rock", "Dub"]
+    file.save()
+    assert read(path, tmp_path).genre == "Rock; Dub"

@@ -1,6 +1,7 @@
 """The jobs behind the commands, on a small embedded world."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ import pytest
 from pipelines import demo, embed, playlists, publish, recommend, similar, train
 from pipelines.config import load_settings
 from pipelines.workspace import open_workspace
-from recommender.errors import ArtifactError, ConfigError, DataError, UnknownIdError
+from recommender.errors import ArtifactError, ConfigError, DataError, RulesError, UnknownIdError
 from recommender.playlists.formats import read_playlist
 from recommender.serving.bundle import current_bundle, list_bundles, read_manifest
 from recommender.synthetic.world import TINY, load_world
@@ -145,10 +146,11 @@ def test_playlists_for_everyone_are_files_and_a_table(demo_workspace, tmp_path):
 
 def test_a_playlist_follows_an_arc_into_every_format(demo_workspace, tmp_path, capsys):
     track = demo_workspace.catalog().tracks.ids[0]
-    options = {"tracks": (track,), "artists": (), "user": None, "length": 8, "minutes": None, "max_per_artist": 3}
-    options |= {"exclude": (), "unheard": False, "seed": 0, "name": "Mix", "absolute": None}
-    plain = playlists.build(demo_workspace, **options, arc="none", out=tmp_path / "a.xspf")
-    rising = playlists.build(demo_workspace, **options, arc="rising", out=tmp_path / "b.jspf")
+    plain_rules = playlists.Asked(tracks=(track,), length=8)
+    rising_rules = playlists.Asked(tracks=(track,), length=8, arc="rising")
+    options = {"seed": 0, "name": "Mix", "absolute": None}
+    plain = playlists.build(demo_workspace, plain_rules, **options, out=tmp_path / "a.xspf")
+    rising = playlists.build(demo_workspace, rising_rules, **options, out=tmp_path / "b.jspf")
     assert sorted(plain.track_ids) == sorted(rising.track_ids)
     assert plain.track_ids != rising.track_ids
     for name, playlist in (("a.xspf", plain), ("b.jspf", rising)):
@@ -156,7 +158,30 @@ def test_a_playlist_follows_an_arc_into_every_format(demo_workspace, tmp_path, c
         assert [entry.track_id for entry in entries] == list(playlist.track_ids)
         assert all(entry.file.is_file() for entry in entries)
     with pytest.raises(ConfigError, match="arc is 'wild'"):
-        playlists.build(demo_workspace, **options, arc="wild", out=None)
+        playlists.Asked(arc="wild")
+
+
+def test_a_file_starts_a_playlist_that_it_is_not_in(demo_workspace, capsys):
+    catalog = demo_workspace.catalog()
+    asked = playlists.Asked(files=(Path(catalog.table["path"][0]),), length=4, max_per_artist=4)
+    made = playlists.build(demo_workspace, asked, seed=0, name=None, absolute=None, out=None)
+    assert len(made.track_ids) == 4
+    assert set(made.track_ids) <= set(catalog.tracks.ids)
+    with pytest.raises(DataError, match=r"nowhere\.ogg is not there"):
+        playlists.build(
+            demo_workspace,
+            playlists.Asked(files=(Path("nowhere.ogg"),)),
+            seed=0,
+            name=None,
+            absolute=None,
+            out=None,
+        )
+
+
+@pytest.mark.parametrize("text", ["fast", "1-2-3", "-", ""])
+def test_what_is_no_range_is_refused(text):
+    with pytest.raises(RulesError, match="is no range, expected one like 120-130"):
+        playlists.span_of(text)
 
 
 def test_a_path_leads_from_one_track_to_another(demo_workspace, tmp_path, capsys):

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recommender.audio.signatures import Signature, Signatures
 from recommender.data.catalog import Catalog
 from recommender.data.embeddings import Embeddings
 from recommender.data.interactions import Interactions
@@ -22,6 +23,9 @@ def catalog() -> Catalog:
                 "title": [f"Title {row}" for row in rows],
                 "artist": [f"Artist {row // 4}" for row in rows],
                 "duration_s": np.where(rows == 7, np.nan, 180.0 + 10 * (rows % 4)),
+                "album": [f"Album {row // 2}" for row in rows],
+                "released": ["" if row % 7 == 6 else str(1980 + row % 30) for row in rows],
+                "genre": ["" if row % 9 == 8 else ("Indie Rock; Folk", "Techno", "Dub")[row % 3] for row in rows],
                 "path": [f"artist {row // 4}/title {row}.mp3" if row != 5 else "" for row in rows],
             }
         )
@@ -40,3 +44,31 @@ def model(catalog) -> HybridModel:
     frame["timestamp"] = np.empty(0, dtype="datetime64[s]")
     nothing = Interactions.from_frame(frame, Vocabulary("user", ("u0",)), catalog.tracks)
     return fit_hybrid(catalog, nothing, embeddings)
+
+
+@pytest.fixture(scope="session")
+def signatures(catalog) -> Signatures:
+    """Tempo rises by 2 BPM from 80 with the rows; every tenth track has no signature."""
+    return Signatures.of(
+        [
+            None
+            if row % 10 == 9
+            else Signature(
+                tempo_bpm=80.0 + 2 * row,
+                tempo_confidence=1,
+                rival_bpm=160.0 + 4 * row,
+                tonic=row % 12,
+                mode="minor" if row % 2 else "major",
+                key_confidence=1,
+                loudness_lufs=-30.0 + (row * 7) % 20,
+                loudness_confidence=1,
+                brightness_hz=1000.0 + 50 * row,
+                brightness_confidence=1,
+                density_hz=1.0 + row / 10,
+                density_confidence=1,
+                pulse=0.5,
+                pulse_confidence=1,
+            )
+            for row in range(len(catalog))
+        ]
+    )

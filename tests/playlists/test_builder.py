@@ -68,7 +68,10 @@ def test_a_cap_that_leaves_too_few_tracks_is_raised_and_said(build):
     playlist, rows = build(length=25, max_per_artist=2)
     assert len(rows) == 25
     assert np.bincount(rows // 4).max() == 3
-    assert "max_per_artist: 3 instead of 2" in playlist.relaxed_rules
+    assert playlist.relaxed_rules == (
+        "max_per_artist: 3 instead of 2 (5 tracks), since there are only 20 of 25 tracks without",
+    )
+    assert playlist.relaxed[0].tracks == 5
 
 
 def test_no_cap(build):
@@ -81,14 +84,16 @@ def test_excluded_tracks_stay_out_even_seeds_and_even_when_too_few_are_left(buil
     excluded = np.arange(0, 35, dtype=np.int32)
     playlist, rows = build(Seeds(track_rows=rows_of(3, 38)), length=10, max_per_artist=9, exclude=excluded)
     assert sorted(rows) == [35, 36, 37, 38, 39]
-    assert playlist.relaxed_rules[-2] == "length: 5 tracks instead of 10, all that the other rules leave"
-    assert playlist.relaxed_rules[-1].startswith("artist_spacing")
+    assert playlist.shortage == "5 of 10 tracks: only 5 of the library's 40 tracks are not excluded"
+    assert playlist.relaxed_rules[-1] == f"length: {playlist.shortage}"
+    assert playlist.relaxed[0].reason == "since 1 is excluded"
+    assert playlist.relaxed[-1].rule == "artist_spacing"
 
 
 def test_nothing_left_is_an_empty_playlist(build):
     playlist, rows = build(exclude=np.arange(N_TRACKS, dtype=np.int32))
     assert len(rows) == 0
-    assert playlist.relaxed_rules == ("length: 0 tracks instead of 25, all that the other rules leave",)
+    assert playlist.relaxed_rules == ("length: 0 of 25 tracks: none of the library's 40 tracks is not excluded",)
 
 
 def test_unheard_is_kept(build):
@@ -107,7 +112,9 @@ def test_recently_heard_tracks_come_back_only_if_they_must(build):
     assert playlist.relaxed_rules == ()
     playlist, rows = build(Seeds(recent_rows=recent), length=34, max_per_artist=None, artist_spacing=0)
     assert len(set(rows) & set(recent)) == 4
-    assert playlist.relaxed_rules == ("recent: 4 tracks were heard lately",)
+    assert playlist.relaxed_rules == (
+        "recent: heard lately instead of not heard lately (4 tracks), since there are only 30 of 34 tracks without",
+    )
 
 
 def test_minutes(build, model):
@@ -133,7 +140,9 @@ def test_spacing_that_cannot_be_kept_is_said(build):
     excluded = np.arange(4, N_TRACKS, dtype=np.int32)
     playlist, rows = build(length=4, max_per_artist=None, exclude=excluded, artist_spacing=1)
     assert len(rows) == 4
-    assert playlist.relaxed_rules == ("artist_spacing: not always 1 tracks between two of one artist",)
+    assert playlist.relaxed_rules == (
+        "artist_spacing: 0 instead of 1 (3 tracks), no order of these tracks was found that keeps it",
+    )
 
 
 def test_a_users_taste_alone(build):

@@ -127,6 +127,7 @@ def test_fields_of_xspf_and_jspf(catalog, tmp_path, ending, parse):
     name, tracks = parse(path)
     assert name == "A & <B>"
     assert tracks[0] == {
+        "album": "Album 1",
         "location": "../music/artist%200/title%202.mp3",
         "identifier": "firstlisten:track:t02",
         "title": "Title 2",
@@ -135,6 +136,7 @@ def test_fields_of_xspf_and_jspf(catalog, tmp_path, ending, parse):
     }
     assert "duration" not in tracks[1]
     assert tracks[2] == {
+        "album": "Album 2",
         "identifier": "firstlisten:track:t05",
         "title": "Title 5",
         "creator": "Artist 1",

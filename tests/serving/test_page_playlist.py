@@ -96,3 +96,29 @@ def test_the_list_as_it_stands_is_taken_along(page: "Page") -> None:
     with page.expect_download() as started:
         page.click("[data-format=m3u8]")
     assert started.value.path().read_text(encoding="utf-8").startswith("#EXTM3U")
+
+
+def test_more_rules_are_told_of_where_they_give_way_or_make_it_short(page: "Page") -> None:
+    page.click(".tabs [data-view=playlist]")
+    page.click("#more-rules summary")
+    page.fill("[name=year_from]", "2012")
+    page.fill("[name=year_to]", "2012")
+    page.fill("#cap", "")
+    assert len(build(page, "6")) == 6
+    assert "year: released 2011 to 2013 instead of released 2012" in page.inner_text("#relaxed")
+    page.uncheck("[name=give_way]")
+    page.click("#build >> text=Build")
+    page.wait_for_function("() => document.querySelectorAll('#playlist-rows .row').length === 2")
+    assert "only 2 of the library's 17 tracks are" in page.inner_text("#relaxed")
+
+
+def test_a_party_sees_everybodys_share(page: "Page") -> None:
+    page.click(".tabs [data-view=playlist]")
+    for user in ("u05", "u06"):
+        page.fill("#seed", user)
+        page.wait_for_selector(f"#seed-options [role=option] >> text={user}")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+    build(page, "8")
+    assert "u05: " in page.inner_text("#shares")
+    assert page.inner_text("#shares").count("% of the library") == 2

@@ -1,7 +1,9 @@
 """Playlists over HTTP."""
 
 import json
+import time
 import xml.etree.ElementTree as ET
+from datetime import UTC, datetime
 
 import pytest
 
@@ -86,3 +88,75 @@ def test_a_list_that_was_edited_is_downloaded_as_it_is(client):
     assert json.loads(jspf.text)["playlist"]["title"] == "Mein Mix / 1"
     assert client.post("/v1/playlists", params={"format": "mp3"}, json=request).status_code == 422
     assert client.post("/v1/playlists", json=request | {"tracks": ["none"]}).status_code == 404
+
+
+def test_a_hard_range_makes_it_short_and_a_soft_one_gives_way(client):
+    asked = {"length": 6, "year_from": 2012, "year_to": 2012, "max_per_artist": None}
+    hard = client.post("/v1/playlists", json=asked).json()
+    assert sorted(track["id"] for track in hard["tracks"]) == ["high2", "low2"]
+    assert hard["shortage"].startswith("2 of 6 tracks: only 2 of the library's 17 tracks are released 2012")
+    soft = client.post("/v1/playlists", json=asked | {"soft": ["year", "artist_spacing"]}).json()
+    assert len(soft["tracks"]) == 6
+    assert soft["shortage"] == ""
+    year = next(each for each in soft["relaxed"] if each["rule"] == "year")
+    assert (year["given"], year["tracks"]) == ("released 2011 to 2013", 4)
+    assert any(sentence.startswith("year: released 2011 to 2013 instead of") for sentence in soft["relaxed_rules"])
+
+
+def test_a_party_is_told_its_shares_and_gets_nothing_that_one_of_them_hates(client):
+    assert client.put("/v1/users/u03/feedback/high1", json={"value": "hate"}).status_code == 200
+    answer = client.post("/v1/playlists", json={"users": ["u02", "u03"], "length": 16, "max_per_artist": None}).json()
+    assert "high1" not in {track["id"] for track in answer["tracks"]}
+    assert [share["user"] for share in answer["shares"]] == ["u02", "u03"]
+    assert "disliked by a listener" not in answer["shortage"]
+
+
+def test_what_was_played_lately_stays_away_while_there_is_enough(client):
+    now = time.time()
+    sent = client.post(
+        "/v1/listens", json={"listens": [{"user_id": "u04", "track_id": "high3", "listened_at": _iso(now - 3600)}]}
+    )
+    assert sent.status_code in (200, 201), sent.text
+    asked = {"users": ["u04"], "length": 16, "max_per_artist": None, "not_played_days": 1}
+    assert "high3" not in ids_of(client.post("/v1/playlists", json=asked))
+    more = client.post("/v1/playlists", json=asked | {"length": 17}).json()
+    assert [each["tracks"] for each in more["relaxed"] if each["rule"] == "recent"] == [1]
+
+
+def _iso(seconds):
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("asked", "detail"),
+    [
+        ({"include": ["low1"], "exclude": ["low1"]}, "Low Tide 1 must be in the playlist and is excluded"),
+        ({"include": ["low1"], "exclude_artists": ["low artist 1"]}, "is by an excluded artist"),
+        ({"artists": ["Low Artist 1"], "exclude_artists": ["LOW ARTIST 1"]}, "both asked for and excluded"),
+        ({"length": 0}, "greater than or equal to 1"),
+        ({"year_from": 2013, "year_to": 2012}, "year_from is 2013, expected at most year_to, 2012"),
+        ({"key": ["13A"]}, "key"),
+        ({"soft": ["exclude"]}, "soft"),
+        ({"to": "low1"}, "expected 1 in tracks, found 0"),
+    ],
+)
+def test_rules_that_contradict_each_other_are_one_422(client, asked, detail):
+    answer = client.post("/v1/playlists", json=asked)
+    assert answer.status_code == 422
+    assert detail in answer.json()["detail"]
+
+
+def test_a_path_is_a_playlist_too(client):
+    answer = client.post("/v1/playlists", json={"tracks": ["low1"], "to": "high5", "length": 5})
+    found = ids_of(answer)
+    assert (found[0], found[-1], len(found)) == ("low1", "high5", 5)
+    assert answer.json()["name"] == "Low Artist 1 - Low Tide 1 to High Artist 1 - High Tide 5"
+    assert client.post("/v1/playlists", json={"tracks": ["low1"], "to": "high5", "length": 300}).status_code == 422
+
+
+def test_an_artist_starts_it_and_one_that_is_not_there_is_named(client):
+    found = ids_of(client.post("/v1/playlists", json={"artists": ["LOW ARTIST 2"], "length": 4}))
+    assert {"low2", "low6"} & set(found)
+    missing = client.post("/v1/playlists", json={"artists": ["Nobody"]})
+    assert missing.status_code == 422
+    assert "no track is by the artist 'Nobody'" in missing.json()["detail"]

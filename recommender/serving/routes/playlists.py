@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -11,21 +12,22 @@ import numpy.typing as npt
 from fastapi import APIRouter, Query, Request, Response
 from scipy import sparse
 
-from recommender.data.interactions import DISLIKED
-from recommender.playlists.builder import Playlist, Rules, Seeds, build_playlist
+from recommender.playlists.builder import Playlist, Rules, Seeds, Span, build_playlist
 from recommender.playlists.entries import Entry
 from recommender.playlists.formats import MEDIA_TYPES, Ending, file_name_of, playlist_bytes
+from recommender.playlists.path import find_path
 from recommender.serving.context import Context, Now, ServerContext
 from recommender.serving.live import Snapshot
 from recommender.serving.problems import problems
 from recommender.serving.routes.atlas import members_of
 from recommender.serving.schemas import Track
-from recommender.serving.schemas.playlists import PlaylistAnswer, PlaylistRequest
+from recommender.serving.schemas.playlists import PlaylistAnswer, PlaylistRequest, RelaxedRule, UserShare
 from recommender.serving.security import CallerNow
 from recommender.serving.views import history, tracks_of
 
 router = APIRouter(prefix="/v1/playlists", tags=["playlists"])
 LENGTH = 25
+PATH_LENGTH = 10
 HEART = 20
 """A playlist of a cluster alone follows the taste of somebody who plays so many of its most typical tracks."""
 
@@ -62,7 +64,10 @@ def make_playlist(
     """Choose tracks by seeds and rules and put them in an order; rules that could not be kept are named."""
     for user_id in asked.users:
         caller.check_user(user_id)
-    playlist = _as_given(now, asked) if asked.as_given else _built(context, now, asked)
+    if asked.as_given:
+        playlist = _as_given(now, asked)
+    else:
+        playlist = _built(context, now, asked) if asked.to is None else _path(now, asked, asked.to)
     tracks = tracks_of(now, now.model.catalog.tracks.rows(playlist.track_ids, unknown="raise"))
     ending = format or _accepted(request.headers.get("accept", ""))
     if ending != "json":
@@ -74,6 +79,9 @@ def make_playlist(
         seed=playlist.seed,
         minutes=round(sum(track.duration_s or 0 for track in tracks) / 60, 1),
         relaxed_rules=list(playlist.relaxed_rules),
+        relaxed=[RelaxedRule(**vars(each)) for each in playlist.relaxed],
+        shortage=playlist.shortage,
+        shares=[UserShare(**vars(each)) for each in playlist.shares],
         tracks=tracks,
     )
 
@@ -84,37 +92,47 @@ def _as_given(now: Snapshot, asked: PlaylistRequest) -> Playlist:
     return Playlist(name, tuple(asked.tracks), datetime.now(UTC), version, asked.seed, ())
 
 
+def _path(now: Snapshot, asked: PlaylistRequest, end: str) -> Playlist:
+    known, catalog = now.model.catalog.tracks, now.model.catalog
+    first, last = known.rows([asked.tracks[0], end], unknown="raise").tolist()
+    excluded = known.rows(asked.exclude, unknown="drop")
+    found = find_path(now.model, first, last, asked.length or PATH_LENGTH, exclude=excluded, seed=asked.seed)
+    ids = tuple(known.ids_of(np.array(found.rows)))
+    bridges = tuple(
+        "path: no chain of near neighbours leads from "
+        + " to ".join(catalog.label(row) for row in found.rows[step : step + 2])
+        for step in found.bridges
+    )
+    name = asked.name or f"{catalog.label(first)} to {catalog.label(last)}"
+    return Playlist(name, ids, datetime.now(UTC), now.manifest.version, asked.seed, bridges)
+
+
 def _built(context: Context, now: Snapshot, asked: PlaylistRequest) -> Playlist:
     model, known = now.model, now.model.catalog.tracks
     seed_rows = known.rows(list(dict.fromkeys(asked.tracks)), unknown="raise").astype(np.int32)
-    allowed = np.ones(len(model.catalog), dtype=bool)
     names, plays, heard = [model.catalog.label(int(row)) for row in seed_rows[:2]], None, None
-    if asked.users:
-        plays, heard = _joined([history(now, user) for user in dict.fromkeys(asked.users)])
-        names += asked.users[:2]
-    if asked.tempo_from is not None or asked.tempo_to is not None:
-        tempo = now.signatures.column("tempo_bpm")
-        inside = (tempo >= (asked.tempo_from or 0)) & (tempo <= (asked.tempo_to or np.inf))
-        allowed &= inside | np.isin(np.arange(len(allowed)), seed_rows)
+    users, within = tuple(dict.fromkeys(asked.users)), None
+    if users:
+        histories = [history(now, user) for user in users]
+        plays, heard = (sparse.vstack(each, format="csr") for each in zip(*histories, strict=True))
+    names += [*asked.artists[:2], *users[:2]]
     if asked.cluster is not None:
         _, _, members = members_of(context, now, asked.cluster)
-        allowed &= np.isin(np.arange(len(allowed)), np.r_[members, seed_rows])
-        if plays is None and not len(seed_rows):
-            plays = _one_row(members[:HEART], len(allowed))
-    rules = Rules(
-        length=LENGTH if asked.length is None and asked.minutes is None else asked.length,
-        minutes=asked.minutes,
-        max_per_artist=asked.max_per_artist,
-        artist_spacing=asked.artist_spacing,
-        exclude=np.r_[np.flatnonzero(~allowed), known.rows(asked.exclude, unknown="drop")].astype(np.int32),
-        unheard=asked.unheard,
-        ordered=asked.ordered,
-        arc=asked.arc,
-    )
+        within = np.zeros(len(model.catalog), dtype=bool)
+        within[members] = True
+        if plays is None and not len(seed_rows) and not asked.artists:
+            plays = _one_row(members[:HEART], len(model.catalog))
     return build_playlist(
         model,
-        Seeds(track_rows=seed_rows, plays=plays, heard=heard),
-        rules,
+        Seeds(
+            track_rows=seed_rows,
+            artists=tuple(dict.fromkeys(asked.artists)),
+            plays=plays,
+            heard=heard,
+            recent_rows=_recent_rows(context, now, asked),
+            users=users,
+        ),
+        _rules(now, asked, within),
         name=asked.name or " + ".join(names) or "Playlist",
         made_at=datetime.now(UTC),
         bundle_version=now.manifest.version,
@@ -123,16 +141,43 @@ def _built(context: Context, now: Snapshot, asked: PlaylistRequest) -> Playlist:
     )
 
 
-def _joined(
-    histories: list[tuple[sparse.csr_matrix, sparse.csr_matrix]],
-) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
-    """Return what several users played, and heard, as if they were one; nobody's dislike is anybody's like."""
-    plays = sparse.csr_matrix(sum(mine for mine, _ in histories))
-    hated = sum((heard == DISLIKED).astype(np.float32) for _, heard in histories)
-    plays = sparse.csr_matrix(plays - plays.multiply(hated > 0))
-    plays.eliminate_zeros()
-    heard = sparse.csr_matrix(sum(abs(heard) for _, heard in histories))
-    return plays, heard
+def _rules(now: Snapshot, asked: PlaylistRequest, within: npt.NDArray[np.bool_] | None) -> Rules:
+    known = now.model.catalog.tracks
+    return Rules(
+        length=LENGTH if asked.length is None and asked.minutes is None else asked.length,
+        minutes=asked.minutes,
+        max_per_artist=asked.max_per_artist,
+        artist_spacing=asked.artist_spacing,
+        album_spacing=asked.album_spacing,
+        include=known.rows(asked.include, unknown="raise").astype(np.int32),
+        exclude=known.rows(asked.exclude, unknown="drop").astype(np.int32),
+        within=within,
+        exclude_artists=tuple(asked.exclude_artists),
+        exclude_genres=tuple(asked.exclude_genres),
+        unheard=asked.unheard,
+        tempo=_span(asked.tempo_from, asked.tempo_to),
+        key=tuple(asked.key),
+        energy=_span(asked.energy_from, asked.energy_to),
+        year=_span(asked.year_from, asked.year_to),
+        genre=tuple(asked.genre),
+        variety=asked.variety,
+        ordered=asked.ordered,
+        arc=asked.arc,
+        soft=frozenset(asked.soft),
+    )
+
+
+def _span(low: float | None, high: float | None) -> Span | None:
+    return None if low is None and high is None else Span(low, high)
+
+
+def _recent_rows(context: Context, now: Snapshot, asked: PlaylistRequest) -> Rows:
+    """Return what the users played in the last days, of the listens that the store holds."""
+    if asked.not_played_days is None or not asked.users:
+        return np.empty(0, dtype=np.int32)
+    since_ms = int((time.time() - asked.not_played_days * 86_400) * 1000)
+    played = context.store.played_since(tuple(asked.users), since_ms)
+    return now.model.catalog.tracks.rows(sorted(played), unknown="drop").astype(np.int32)
 
 
 def _one_row(columns: npt.NDArray[np.integer], width: int) -> sparse.csr_matrix:

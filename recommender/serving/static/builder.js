@@ -11,6 +11,7 @@ import { whenShown } from "./views.js";
 const form = byId("build");
 const status = byId("playlist-status");
 const findTracks = latest();
+const ALL_SOFT = ["energy", "key", "tempo", "year", "genre", "max_per_artist", "recent", "album_spacing", "artist_spacing"];
 let seeds = [];
 let varied = 0;
 
@@ -18,6 +19,7 @@ let varied = 0;
 export function startBuilder({ onopen }) {
   takeList({ onopen, onchange: tell });
   whenShown("playlist", () => loadClusters().catch((error) => toast(error.message)));
+  byId("build-key").append(...[..."AB"].flatMap((ring) => Array.from({ length: 12 }, (_, hour) => h("option", {}, `${hour + 1}${ring}`))));
   showSeeds();
 }
 
@@ -80,12 +82,20 @@ function request() {
     max_per_artist: number("cap") ?? null,
     tempo_from: number("tempo_from"),
     tempo_to: number("tempo_to"),
+    year_from: number("year_from"),
+    year_to: number("year_to"),
+    not_played_days: number("not_played_days"),
+    variety: Number(fields.get("variety")),
     arc: fields.get("arc"),
     ordered: fields.has("ordered"),
     unheard: fields.has("unheard"),
     seed: varied,
   };
   if (fields.get("cluster")) asked.cluster = fields.get("cluster");
+  if (fields.get("key")) asked.key = [fields.get("key")];
+  if (fields.get("energy")) [asked.energy_from, asked.energy_to] = fields.get("energy").split("-").map(Number);
+  asked.genre = fields.get("genre").split(",").map((each) => each.trim()).filter(Boolean);
+  if (fields.has("give_way")) asked.soft = ALL_SOFT;
   return asked;
 }
 
@@ -97,6 +107,9 @@ async function build() {
     showList(answer.tracks);
     byId("relaxed").replaceChildren(...answer.relaxed_rules.map((rule) => h("li", {}, rule)));
     byId("relaxed-box").hidden = !answer.relaxed_rules.length;
+    byId("relaxed-title").textContent = answer.relaxed.length ? "What the rules had to give up:" : "What the rules made of it:";
+    byId("shares").textContent = answer.shares.map((share) => `${share.user}: suits better than ${Math.round(100 * share.fit)} % of the library`).join(" · ");
+    byId("shares").hidden = !answer.shares.length;
   } catch (error) {
     status.textContent = error.message;
   }

@@ -90,6 +90,10 @@ class Store:
         """Return how many listens of a user are stored, those of tracks that were not found too."""
         return plays.count_of(self._database, user_id) + unmatched.count_of(self._database, user_id)
 
+    def played_since(self, user_ids: Sequence[str], since_ms: int) -> set[str]:
+        """Return the tracks that one of these users listened to at or after a time, in milliseconds since 1970."""
+        return plays.played_since(self._database, user_ids, since_ms)
+
     def count_listens(self) -> int:
         """Return how many listens are stored."""
         return plays.count(self._database)

@@ -49,6 +49,13 @@ def count_of(database: Database, user_id: str) -> int:
         return session.scalar(select(func.count()).where(ListenRow.user_id == user_id)) or 0
 
 
+def played_since(database: Database, user_ids: Sequence[str], since_ms: int) -> set[str]:
+    """Return the tracks that one of these users listened to since then; see `Store.played_since`."""
+    theirs = ListenRow.user_id.in_(user_ids)
+    with database.session("read") as session:
+        return set(session.scalars(select(ListenRow.track_id).where(theirs, ListenRow.listened_at_ms >= since_ms)))
+
+
 def count(database: Database) -> int:
     """Return how many listens are stored."""
     with database.session("read") as session:
