@@ -39,7 +39,7 @@ class Finder:
 
     def parts(self, snapshot: Snapshot) -> tuple[Part, ...]:
         """Return the index of a catalog: the bundle's part, and that of the uploads where there are some."""
-        base, now = snapshot.base.bundle.model.catalog, snapshot.model.catalog
+        base, now = snapshot.bundle.model.catalog, snapshot.model.catalog
         with self._lock:
             if not self._parts or self._parts[0].catalog is not base:
                 self._parts = (Part(base, 0, TrackMatcher(base)),)

@@ -66,7 +66,7 @@ class Rematcher:
     def look(self) -> int:
         """Use the tracks that are new since the last time, and return how many listens found theirs."""
         snapshot = self._live.peek()
-        base, now = snapshot.base.bundle.model.catalog, snapshot.model.catalog
+        base, now = snapshot.bundle.model.catalog, snapshot.model.catalog
         if self._done[1] is now:
             return 0
         moved = 0
