@@ -501,20 +501,26 @@ def export(
 @app.command()
 def bundles(
     workspace: WorkspaceArgument,
-    action: Annotated[str, typer.Argument(metavar="list|use")] = "list",
+    action: Annotated[str, typer.Argument(metavar="list|use|compare")] = "list",
     version: Annotated[str | None, typer.Argument(metavar="VERSION")] = None,
+    other: Annotated[str | None, typer.Argument(metavar="OTHER", help="To compare VERSION with.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a comparison as JSON.")] = False,
 ) -> None:
-    """The trained bundles: list them, or make one of them current."""
+    """The trained bundles: list them, make one of them current, or compare two."""
     from pipelines import publish as job
     from pipelines.workspace import open_workspace
 
     opened = open_workspace(workspace)
-    if action == "use" and version is not None:
+    if action == "compare" and version is not None and other is not None:
+        from pipelines import compare_bundles
+
+        compare_bundles.run(opened, version, other, as_json=as_json)
+    elif action == "use" and version is not None and other is None:
         job.use(opened, version)
     elif action == "list" and version is None:
         job.show(opened)
     else:
-        raise typer.BadParameter("say: bundles W, bundles W list, or bundles W use VERSION")
+        raise typer.BadParameter("say: bundles W list, bundles W use VERSION, or bundles W compare VERSION OTHER")
 
 
 @app.command()

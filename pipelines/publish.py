@@ -28,7 +28,7 @@ def export(workspace: Workspace, what: str, out: Path, version: str | None = Non
     ArtifactError
         If there is no such bundle.
     """
-    bundle = load_bundle(_bundle_folder(workspace, version))
+    bundle = load_bundle(bundle_folder(workspace, version))
     model = bundle.model
     ids = model.catalog.tracks.ids
     if what == "embeddings":
@@ -67,7 +67,7 @@ def export_network(workspace: Workspace, out: Path, version: str | None = None) 
     """
     import onnx
 
-    folder = _bundle_folder(workspace, version)
+    folder = bundle_folder(workspace, version)
     ears = bundle_ears(folder)
     if ears is None:
         why = "its embeddings were supplied" if workspace.supplied_embeddings() is not None else "it has heard no audio"
@@ -152,12 +152,19 @@ def loads(folder: Path) -> bool:
 
 def use(workspace: Workspace, version: str) -> None:
     """Make a bundle the current one, after checking that it loads."""
-    load_bundle(_bundle_folder(workspace, version))
+    load_bundle(bundle_folder(workspace, version))
     use_bundle(workspace.bundles, version)
     console.out.print(f"bundle {version} is current")
 
 
-def _bundle_folder(workspace: Workspace, version: str | None) -> Path:
+def bundle_folder(workspace: Workspace, version: str | None) -> Path:
+    """Return the folder of a bundle, of the current one without a version.
+
+    Raises
+    ------
+    ArtifactError
+        If there is none; those that there are are named.
+    """
     if version is None:
         return current_bundle(workspace.bundles)
     if not (workspace.bundles / version / "manifest.json").exists():
