@@ -126,6 +126,7 @@ def create_app(settings: Settings) -> FastAPI:
     catalog_routes = (recommendations, audience, tracks, upload_routes, model, atlas, playlists)
     for routes in (users, feedback, personal, *catalog_routes, listens, listenbrainz, session):
         app.include_router(routes.router)
+    app.include_router(playlists.cluster_router)
     app.include_router(subsonic_router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/", lambda: FileResponse(STATIC / "index.html"), include_in_schema=False)

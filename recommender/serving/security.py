@@ -79,6 +79,7 @@ RULES: dict[str, Rule] = {
     "GET /v1/tracks/{track_id:path}/listeners": "everyone",
     "GET /v1/map": "catalog",
     "GET /v1/clusters": "catalog",
+    "GET /v1/clusters/{cluster_id:path}/playlist": "catalog",
     "PUT /v1/clusters/{cluster_id}": "admin",
     "POST /v1/playlists": "catalog",
     "POST /v1/recommendations": "catalog",

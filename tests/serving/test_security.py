@@ -60,6 +60,7 @@ ALLOWED: dict[str, tuple[set[str], str, Any]] = {
     "GET /v1/tracks/{track_id:path}/listeners": ({"both", "admin"}, "/v1/tracks/low0/listeners", None),
     "GET /v1/map": (READERS, "/v1/map", None),
     "GET /v1/clusters": (READERS, "/v1/clusters", None),
+    "GET /v1/clusters/{cluster_id:path}/playlist": (READERS, "/v1/clusters/0/playlist", None),
     "PUT /v1/clusters/{cluster_id}": ({"admin"}, "/v1/clusters/0", {"name": "calm"}),
     "POST /v1/playlists": (OF_U01, "/v1/playlists", {"users": ["u01"]}),
     "POST /v1/recommendations": (READERS, "/v1/recommendations", {"liked": ["low0"]}),
