@@ -60,7 +60,6 @@ Rule = Literal["open", "known", "catalog", "personal", "everyone", "listen", "er
 RULES: dict[str, Rule] = {
     "GET /": "open",
     "GET /docs": "open",
-    "GET /login": "open",
     "GET /healthz": "open",
     "GET /readyz": "open",
     "GET /metrics": "metrics",

@@ -41,7 +41,6 @@ LISTEN = {"listens": [{"user_id": "u01", "track_id": "low0"}]}
 ALLOWED: dict[str, tuple[set[str], str, Any]] = {
     "GET /": (EVERYBODY, "/", None),
     "GET /docs": (EVERYBODY, "/docs", None),
-    "GET /login": (EVERYBODY, "/login", None),
     "GET /healthz": (EVERYBODY, "/healthz", None),
     "GET /readyz": (EVERYBODY, "/readyz", None),
     "GET /metrics": (EVERYBODY, "/metrics", None),
