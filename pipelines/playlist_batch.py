@@ -297,7 +297,6 @@ def _commit(batch: Batch, given: GivenLists) -> int:
     for file in os.scandir(batch.staging / "files"):
         os.replace(file.path, batch.out / file.name)
     os.replace(made, batch.out / TABLE)
-    _flush()
     shutil.rmtree(batch.staging)
     return rows
 
