@@ -37,8 +37,6 @@ CHANCE = 0.25
 TYPICAL_DURATION_S = 240.0
 """Stands for an unknown duration where no track's is known."""
 
-BLOCK_BYTES = 64 * 2**20
-
 
 def _none() -> Rows:
     return np.empty(0, dtype=np.int32)
