@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
+import signal
 import tempfile
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from pipelines import console
 from pipelines.workspace import Workspace
 from recommender.errors import ConfigError, DataError
 from recommender.serving.settings import SETTINGS_VARIABLE, Settings, environment_choices
+
+if TYPE_CHECKING:
+    import uvicorn
+
+HUNG_S = 10
+"""A worker that gives no sign of life for so long, in seconds, is replaced."""
 
 
 def server_settings(workspace: Workspace, **choices: Any) -> Settings:
@@ -77,16 +86,46 @@ def run(workspace: Workspace, *, host: str, port: int, workers: int, **choices: 
     with tempfile.TemporaryDirectory(prefix="firstlisten-figures-") as figures:
         if workers > 1:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = figures
-        uvicorn.run(
-            "recommender.serving.app:app_from_environment",
-            factory=True,
-            host=host,
-            port=port,
-            workers=workers,
-            access_log=False,
-            proxy_headers=bool(settings.trusted_proxies),
-            forwarded_allow_ips=settings.trusted_proxies or None,
+        serve_until_ended(
+            uvicorn.Config(
+                "recommender.serving.app:app_from_environment",
+                factory=True,
+                host=host,
+                port=port,
+                workers=workers,
+                access_log=False,
+                proxy_headers=bool(settings.trusted_proxies),
+                forwarded_allow_ips=settings.trusted_proxies or None,
+                timeout_graceful_shutdown=math.ceil(settings.stop_s),
+                timeout_worker_healthcheck=HUNG_S,
+            )
         )
+
+
+def serve_until_ended(config: uvicorn.Config) -> None:
+    """Serve until SIGTERM or Ctrl-C, in this process or in several, of which one that dies or hangs is replaced.
+
+    Raises
+    ------
+    ConfigError
+        If it, or one of several, cannot start: what starts services may try again.
+    """
+    import uvicorn
+    from uvicorn.config import STARTUP_FAILURE
+    from uvicorn.supervisors import Multiprocess
+
+    signal.signal(signal.SIGTERM, lambda *_: None)  # the server raises its signal again when all is done
+    with suppress(KeyboardInterrupt):
+        if config.workers == 1:
+            server = uvicorn.Server(config)
+            server.run()
+            started = server.started
+        else:
+            fleet = Multiprocess(config, [config.bind_socket()])
+            fleet.run()
+            started = all(worker.exitcode != STARTUP_FAILURE for worker in fleet.processes)
+        if not started:
+            raise ConfigError("the server could not start; the lines above say why")
 
 
 def _is_loopback(host: str) -> bool:

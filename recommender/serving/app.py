@@ -18,11 +18,13 @@ from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
+from uvicorn.config import STARTUP_FAILURE
 
-from recommender.errors import ConfigError
+from recommender.errors import ConfigError, FirstListenError
 from recommender.models.als import keep_one_blas_thread
 from recommender.serving.bundle import current_bundle, load_bundle
 from recommender.serving.context import Context
+from recommender.serving.draining import Draining
 from recommender.serving.hearing import Hearing
 from recommender.serving.http import Gate
 from recommender.serving.keys import Keyring
@@ -82,8 +84,11 @@ def create_app(settings: Settings) -> FastAPI:
         settings.bundles_dir, live, lambda bundle: Hearing(bundle, settings.max_upload_s), max(settings.refresh_s, 0.2)
     )
 
+    draining = Draining(settings.drain_s, uploads.stop)
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        draining.heed()
         warming = live.hearing.warm() if settings.warm_hearing and live.hearing.possible else None
         uploads.start()
         Thread(target=rehearse, args=(live.peek(),), name="rehearse", daemon=True).start()
@@ -111,7 +116,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         dependencies=[Depends(authorize)],
     )
-    app.state.context = Context(settings, store, live, reloader, uploads.wake)
+    app.state.context = Context(settings, store, live, reloader, draining, uploads.wake)
     install_problem_handlers(app)
     limits = RateLimits.of(settings.requests_per_minute, settings.uploads_per_minute, settings.refused_keys_per_minute)
     app.state.verifier = Verifier(Keyring(store), limits)
@@ -121,6 +126,7 @@ def create_app(settings: Settings) -> FastAPI:
         Gate,
         limit_of=lambda method, path: _body_limit(settings, method, path),
         bundle=lambda: live.peek().manifest.version,
+        draining=draining,
     )
     app.add_middleware(Observer, as_json=settings.json_logs)
     catalog_routes = (recommendations, audience, tracks, upload_routes, model, atlas, playlists)
@@ -149,7 +155,13 @@ def app_from_environment() -> FastAPI:
         ours.setLevel(logging.INFO)
     keep_one_blas_thread()
     sys.setswitchinterval(SWITCH_S)
-    return create_app(Settings.from_json(text))
+    try:
+        return create_app(Settings.from_json(text))
+    except FirstListenError as error:
+        if multiprocessing.parent_process() is None:
+            raise
+        ours.error("a worker cannot start: %s", error)
+        sys.exit(STARTUP_FAILURE)
 
 
 def _end_with_parent() -> None:

@@ -13,6 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from recommender.serving.answers import Answers
 from recommender.serving.crowds import Crowds
+from recommender.serving.draining import Draining
 from recommender.serving.finding import Finder
 from recommender.serving.hearing import Hearing
 from recommender.serving.live import Live, Snapshot
@@ -33,6 +34,7 @@ class Context:
     store: Store
     live: Live
     reloader: Reloader
+    draining: Draining
     wake_uploads: Callable[[], None] = lambda: None
 
     @property

@@ -9,6 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from recommender.serving.draining import Draining
 from recommender.serving.problems import PROBLEM_TYPE, SECURITY_HEADERS, problem_document
 
 BUNDLE_HEADER = "Firstlisten-Bundle"
@@ -25,10 +26,14 @@ class Gate:
         How many bytes the body of such a request may have.
     bundle : function
         Returns the version of the bundle that answers now.
+    draining : Draining
+        Once it began, no connection is kept.
     """
 
-    def __init__(self, app: ASGIApp, limit_of: Callable[[str, str], int], bundle: Callable[[], str]) -> None:
-        self._app, self._limit_of, self._bundle = app, limit_of, bundle
+    def __init__(
+        self, app: ASGIApp, limit_of: Callable[[str, str], int], bundle: Callable[[], str], draining: Draining
+    ) -> None:
+        self._app, self._limit_of, self._bundle, self._draining = app, limit_of, bundle, draining
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -37,7 +42,7 @@ class Gate:
             return
         headers = Headers(scope=scope)
         limit = self._limit_of(scope["method"], scope["path"])
-        outgoing = _Outgoing(send, scope, self._bundle())
+        outgoing = _Outgoing(send, scope, self._bundle(), self._draining)
         if scope["method"] not in ("GET", "HEAD", "OPTIONS") and headers.get("sec-fetch-site") == "cross-site":
             await _answer(outgoing, 403, "cross-site", "another web site sent this request; only this page may")
             return
@@ -62,8 +67,9 @@ class Gate:
 class _Outgoing:
     """Adds headers to an answer, and turns a plain-text error into a problem document."""
 
-    def __init__(self, send: Send, scope: Scope, bundle: str) -> None:
+    def __init__(self, send: Send, scope: Scope, bundle: str, draining: Draining) -> None:
         self._send, self._scope, self._path, self._bundle = send, scope, scope["path"], bundle
+        self._draining = draining
         self._replaced = False
 
     async def __call__(self, message: Message) -> None:
@@ -73,6 +79,8 @@ class _Outgoing:
                 headers.setdefault(name, value)
             headers.setdefault(BUNDLE_HEADER, self._scope.get("state", {}).get("bundle", self._bundle))
             headers.setdefault("Cache-Control", "no-store" if self._path.startswith("/v1/") else "no-cache")
+            if self._draining.began:
+                headers["Connection"] = "close"
             status: int = message["status"]
             if status >= 400 and not headers.get("content-type", "").startswith(PROBLEM_TYPE):
                 self._replaced = True

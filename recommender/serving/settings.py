@@ -54,6 +54,11 @@ class Settings:
         Load the audio model in the background at start, so that the first upload does not wait for it.
     refresh_s : float
         How old the view of what other processes stored may get, in seconds.
+    drain_s : float
+        How long a server that is told to end (SIGTERM) goes on answering while ``/readyz`` says 503, in seconds: what a
+        load balancer takes to notice.
+    stop_s : float
+        How long what is being answered after that may take, in seconds.
     answers_s : float
         How long a user's recommendations may be answered again from memory while others listen, in seconds; what the
         user does counts at once. 0 computes every answer.
@@ -96,6 +101,8 @@ class Settings:
     player_secret: str = field(default="", repr=False)
     warm_hearing: bool = True
     refresh_s: float = 1.0
+    drain_s: float = 0.0
+    stop_s: float = 30.0
     answers_s: float = 30.0
     answers_bytes: int = 32 * 1024 * 1024
     json_logs: bool = False
@@ -111,6 +118,9 @@ class Settings:
         for name in ("requests_per_minute", "uploads_per_minute", "refused_keys_per_minute"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected 0 (no limit) or more")
+        for name in ("drain_s", "stop_s"):
+            if not 0 <= getattr(self, name) < 1e6:
+                raise ConfigError(f"{name} is {getattr(self, name)}, expected seconds, 0 or more")
         for name in ("explore_every_s", "served_days"):
             if not 0.001 <= getattr(self, name) < 1e9:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected a number above 0")

@@ -81,7 +81,7 @@ def test_a_server_that_others_reach_does_not_start_without_a_key(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[object] = []
-    monkeypatch.setattr("uvicorn.run", lambda *_, **choices: started.append(choices["host"]))
+    monkeypatch.setattr(serve, "serve_until_ended", lambda config: started.append(config.host))
     monkeypatch.setenv(serve.SETTINGS_VARIABLE, "")
     workspace.bundles.mkdir(exist_ok=True)
     (workspace.bundles / "current").write_text("b\n")

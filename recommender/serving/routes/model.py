@@ -81,6 +81,8 @@ def healthz(context: ServerContext) -> Health:
 
 @router.get("/readyz", summary="Whether requests can be answered", responses=problems(503))
 def readyz(context: ServerContext) -> Health:
-    """Answer 200 when a model is loaded and the store can be reached, else 503."""
+    """Answer 200 when a model is loaded, the store can be reached and the server does not end, else 503."""
+    if context.draining.began:
+        raise Problem(503, "ending", "this server is ending; ask another one", {"Retry-After": "5"})
     context.store.check()
     return Health(status="ready", bundle=context.live.peek().manifest.version)
