@@ -202,7 +202,7 @@ class Workspace:
     def interactions(self, catalog: Catalog) -> Interactions:
         """Return the plays, skips and dislikes of the catalog's tracks; users are sorted by id.
 
-        What listeners said through the API stands: a love is as good as the most played, a hate a dislike, and what was
+        What listeners said through the API stands: a love is more than the most played, a hate a dislike, and what was
         taken back leaves no earlier skip or dislike.
         """
         frame = _with_verdicts(self.interaction_table(), self.feedback())
@@ -246,7 +246,7 @@ def _with_verdicts(plays: pd.DataFrame, feedback: pd.DataFrame) -> pd.DataFrame:
     by_pair = plays.groupby(["user_id", "item_id"])["weight"].sum()
     most_played = by_pair.groupby(level=0).max().reindex(standing["user_id"]).fillna(1.0).clip(lower=1.0).to_numpy()
     weight = standing["weight"].to_numpy(dtype=np.float64)
-    standing = standing.assign(weight=np.where(weight > 0, most_played, weight))
+    standing = standing.assign(weight=np.where(weight > 0, most_played + 1, weight))
     return pd.concat([plays[~taken_back], standing], ignore_index=True)
 
 

@@ -109,8 +109,8 @@ def with_feedback(model: HybridModel, feedback: Interactions) -> HybridModel:
     ----------
     model : HybridModel
     feedback : Interactions
-        Over the model's tracks; any users. At most one of a user and track, of weight 1: loved, so counted as the
-        user's most played; `DISLIKED`: no longer among the plays; or 0: taken back, so that no skip and no dislike
+        Over the model's tracks; any users. At most one of a user and track, of weight 1: loved, so counted as more than
+        the user's most played; `DISLIKED`: no longer among the plays; or 0: taken back, so that no skip and no dislike
         stands.
 
     Returns
@@ -133,7 +133,7 @@ def with_feedback(model: HybridModel, feedback: Interactions) -> HybridModel:
     plays, heard = (matrix[touched] for matrix in everyones)
     played_before = np.asarray(plays[rows, columns]).ravel()
     most_played = np.asarray(plays.max(axis=1).todense()).ravel()[rows] if plays.nnz else np.zeros(len(rows))
-    loved = np.maximum(np.maximum(played_before, most_played), 1)
+    loved = np.maximum(np.maximum(played_before, most_played), 1) + 1
     played = np.select([feedback.weights > 0, feedback.weights < 0], [loved, 0], played_before)
     knows = np.where(feedback.weights != 0, feedback.weights, played > 0)
     factors = replace(

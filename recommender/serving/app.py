@@ -23,7 +23,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from recommender.errors import ConfigError, FirstListenError
 from recommender.models.als import keep_one_blas_thread
-from recommender.serving.bundle import current_bundle, load_bundle
+from recommender.serving.bundle import Bundle, current_bundle, load_bundle
 from recommender.serving.context import Context
 from recommender.serving.draining import Draining
 from recommender.serving.hearing import Hearing
@@ -81,9 +81,14 @@ def create_app(settings: Settings) -> FastAPI:
     store = Store.open(settings.store_url)
     live = Live(bundle, store, Hearing(bundle, settings.max_upload_s), settings.uploads_dir, settings.refresh_s)
     uploads = UploadWorker(store, settings.uploads_dir, lambda: live.hearing, live)
-    reloader = Reloader(
-        settings.bundles_dir, live, lambda bundle: Hearing(bundle, settings.max_upload_s), max(settings.refresh_s, 0.2)
-    )
+
+    def warm_hearing(bundle: Bundle) -> Hearing:
+        hearing = Hearing(bundle, settings.max_upload_s)
+        if settings.warm_hearing and hearing.possible:
+            hearing.warm().join()
+        return hearing
+
+    reloader = Reloader(settings.bundles_dir, live, warm_hearing, rehearse, max(settings.refresh_s, 0.2))
 
     draining = Draining(settings.drain_s, uploads.stop)
 

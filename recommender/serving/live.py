@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -120,13 +120,14 @@ class Live:
             self._catch_up()
             return self._snapshot
 
-    def adopt(self, bundle: Bundle, hearing: Hearing) -> None:
-        """Go on with another bundle, once it has taken in all that the store holds.
+    def adopt(self, bundle: Bundle, hearing: Hearing, rehearse: Callable[[Snapshot], None] = lambda _: None) -> None:
+        """Go on with another bundle, once it has taken in all that the store holds and been rehearsed with.
 
         The ears of the old one are let go of, not closed: they finish what they are hearing.
         """
         prepare(bundle.model)
         fresh = self._caught_up(_first(bundle), hearing)
+        rehearse(fresh)
         with self._lock:
             self._snapshot = self._caught_up(fresh, hearing)
             self.hearing = hearing

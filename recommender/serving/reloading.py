@@ -13,7 +13,7 @@ from pathlib import Path
 from recommender.errors import FirstListenError
 from recommender.serving.bundle import Bundle, Manifest, current_bundle, load_bundle
 from recommender.serving.hearing import Hearing
-from recommender.serving.live import Live
+from recommender.serving.live import Live, Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -26,12 +26,22 @@ class Reloader:
     bundles_dir : Path
     live : Live
     hear : function of Bundle
-        Makes the ears of a bundle.
+        Makes the ears of a bundle, ready to hear where that is wanted.
+    rehearse : function of Snapshot
+        Called with what a bundle will answer from, before it does.
     every_s : float > 0
     """
 
-    def __init__(self, bundles_dir: Path, live: Live, hear: Callable[[Bundle], Hearing], every_s: float) -> None:
+    def __init__(
+        self,
+        bundles_dir: Path,
+        live: Live,
+        hear: Callable[[Bundle], Hearing],
+        rehearse: Callable[[Snapshot], None],
+        every_s: float,
+    ) -> None:
         self._bundles_dir, self._live, self._hear, self._every_s = bundles_dir, live, hear, every_s
+        self._rehearse = rehearse
         self._loading = threading.Lock()
         self._stopped = threading.Event()
         self._tried = ""
@@ -52,7 +62,7 @@ class Reloader:
                 self._tried = folder.name
                 if folder.name != self._live.peek().manifest.version:
                     bundle = load_bundle(folder)
-                    self._live.adopt(bundle, self._hear(bundle))
+                    self._live.adopt(bundle, self._hear(bundle), self._rehearse)
                     log.info("bundle %s answers now", folder.name)
             except FirstListenError as error:
                 self.refused = str(error)

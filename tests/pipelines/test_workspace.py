@@ -122,6 +122,6 @@ def test_verdicts_given_through_the_api_reach_the_training(workspace, tmp_path):
     store.add_feedback(Feedback("u1", "c", 0, day_ms - 400 * 86_400_000))
     store.close()
     known = workspace.interactions(workspace.catalog())
-    assert known.to_csr().toarray().tolist() == [[0, 0, 0], [1, 1, 0]]
+    assert known.to_csr().toarray().tolist() == [[0, 0, 0], [1, 2, 0]]
     assert known.heard().toarray().tolist() == [[-1, 0, 1], [1, 1, 0]], "the skip of c came after it was cleared"
     assert len(workspace.interaction_table()) == 4, "the table keeps what happened"

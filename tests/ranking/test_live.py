@@ -133,7 +133,11 @@ def test_feedback_changes_what_is_known_of_a_listener_and_nothing_else(hybrid):
     given = plays_of([pair[:2] for pair in frame], hybrid, weight=[weight for *_, weight in frame])
     told = with_feedback(hybrid, given)
     assert told.plays[row, played[0]] == 0
-    assert (told.heard[row, played[0]], told.heard[row, 60], told.plays[row, 60]) == (-1, 1, hybrid.plays[row].max())
+    assert (told.heard[row, played[0]], told.heard[row, 60], told.plays[row, 60]) == (
+        -1,
+        1,
+        hybrid.plays[row].max() + 1,
+    )
     assert told.heard[told.users.row("newcomer")].toarray().sum() == -1
     assert told.evidence is hybrid.evidence
     assert told.posterior_factors is hybrid.posterior_factors

@@ -5,11 +5,13 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import httpx
 import psutil
@@ -30,8 +32,14 @@ uvicorn.run("recommender.serving.app:app_from_environment", factory=True, host="
 class Served:
     """A process that serves, and where."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
     address: str
+    log: IO[bytes]
+
+    def said(self) -> str:
+        """Return what it wrote to standard error."""
+        self.log.seek(0)
+        return self.log.read().decode()
 
     def children(self) -> list[psutil.Process]:
         """Return the processes that it started, and those that they started."""
@@ -81,17 +89,16 @@ def worker(settings: Settings) -> Iterator[Served]:
 @contextmanager
 def _running(program: list[str], port: int, variables: dict[str, str]) -> Iterator[Served]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **variables}
-    process = subprocess.Popen(program, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    served = Served(process, f"http://127.0.0.1:{port}")
-    try:
-        yield served
-    finally:
-        for child in served.children() if process.poll() is None else []:
-            child.kill()
-        process.kill()
-        process.wait()
-        assert process.stderr is not None
-        process.stderr.close()
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(program, env=environment, stdout=subprocess.DEVNULL, stderr=log)
+        served = Served(process, f"http://127.0.0.1:{port}", log)
+        try:
+            yield served
+        finally:
+            for child in served.children() if process.poll() is None else []:
+                child.kill()
+            process.kill()
+            process.wait()
 
 
 def await_ready(served: Served, timeout_s: float = 60) -> None:

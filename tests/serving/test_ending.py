@@ -155,7 +155,6 @@ def test_a_server_that_cannot_start_says_so_by_its_exit_code(workspace, workers)
     damaged.write_bytes(damaged.read_bytes()[:-10])
     use_bundle(workspace.bundles, "no-ears")
     with command(workspace, "--workers", workers) as served:
-        said = served.process.communicate(timeout=60)[1]
-        assert served.process.returncode == 1
-        assert "damaged" in said
-        assert "Traceback" not in said
+        assert served.process.wait(60) == 1
+        assert "damaged" in served.said()
+        assert "Traceback" not in served.said()

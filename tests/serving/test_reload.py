@@ -4,6 +4,7 @@ import threading
 import httpx
 import pytest
 
+from recommender.ranking.prepared import is_prepared
 from recommender.serving.app import create_app
 from recommender.serving.bundle import current_bundle, use_bundle
 from tests.serving.conftest import World, make_settings, running
@@ -91,4 +92,16 @@ def test_what_the_old_ears_are_hearing_is_heard_to_its_end(own_world, tmp_path):
     context.reloader.reload()
     assert context.hearing is not hearing
     assert len(hearing.hear(own_world.music / "low0.wav").vector) == 16
+    context.store.close()
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_a_bundle_answers_once_its_ears_are_ready_where_that_is_wanted(own_world, tmp_path, warm):
+    use_bundle(own_world.bundles, "no-ears")
+    context = create_app(make_settings(own_world, tmp_path, warm_hearing=warm)).state.context
+    use_bundle(own_world.bundles, "with-ears")
+    assert context.reloader.reload().version == "with-ears"
+    assert context.hearing.ready is warm
+    assert is_prepared(context.live.peek().model)
+    context.hearing.close()
     context.store.close()
