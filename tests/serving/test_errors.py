@@ -7,7 +7,7 @@ import pytest
 
 from recommender.errors import ConfigError
 from recommender.serving.problems import SECURITY_HEADERS
-from recommender.serving.security import SUBSONIC_RULES
+from recommender.serving.rules import SUBSONIC_RULES
 
 
 def check_problem(answer: httpx.Response, status: int) -> dict:
@@ -181,7 +181,7 @@ def test_openapi_is_complete(client: httpx.Client) -> None:
         "POST /v1/model/reload",
         "GET /v1/map",
         "GET /v1/clusters",
-    "GET /v1/clusters/{cluster_id}/playlist",
+        "GET /v1/clusters/{cluster_id}/playlist",
         "PUT /v1/clusters/{cluster_id}",
         "POST /v1/playlists",
         "GET /healthz",
