@@ -24,7 +24,8 @@ from big_bundle import Size, ensure_bundle
 
 from pipelines.workspace import open_workspace
 from recommender.playlists.builder import Rules, Seeds, build_playlist
-from recommender.playlists.weekly import KINDS, Listeners, WeeklyConfig, library_of
+from recommender.playlists.weekly import Listeners, library_of
+from recommender.playlists.weekly_choice import KINDS, WeeklyConfig
 from recommender.playlists.weekly_reference import weekly_lists_of
 from recommender.playlists.weeks import GivenLists, Week
 from recommender.ranking.model import HybridModel

@@ -32,15 +32,8 @@ from recommender.data.storage import digest_of
 from recommender.errors import ArtifactError, ConfigError, DataError
 from recommender.playlists.batch_files import M3U
 from recommender.playlists.formats import Ending, lasting_names_of, playlist_format
-from recommender.playlists.weekly import (
-    KINDS,
-    OVERPLAYED,
-    OVERPLAYED_DAYS,
-    Kind,
-    Listeners,
-    WeeklyConfig,
-    library_of,
-)
+from recommender.playlists.weekly import Listeners, library_of
+from recommender.playlists.weekly_choice import KINDS, OVERPLAYED, OVERPLAYED_DAYS, Kind, WeeklyConfig
 from recommender.playlists.weeks import GivenLists, Week
 from recommender.serving.bundle import HYBRID_FILE
 from recommender.serving.store import Store

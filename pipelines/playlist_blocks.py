@@ -21,15 +21,8 @@ from recommender.playlists.batch_files import BatchFiles
 from recommender.playlists.builder import Playlist
 from recommender.playlists.flow import FlowScale
 from recommender.playlists.formats import Ending
-from recommender.playlists.weekly import (
-    Kind,
-    Library,
-    Listeners,
-    WeeklyConfig,
-    WeeklyList,
-    block_size,
-    weekly_lists,
-)
+from recommender.playlists.weekly import Listeners, WeeklyList, block_size, weekly_lists
+from recommender.playlists.weekly_choice import Kind, Library, WeeklyConfig
 from recommender.playlists.weeks import Week
 from recommender.ranking.artifact import load_hybrid, save_hybrid
 

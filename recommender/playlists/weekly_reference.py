@@ -11,16 +11,8 @@ from recommender.playlists.flow import flow_of, transitions
 from recommender.playlists.many_orders import MOVES, TOLERANCE
 from recommender.playlists.moves import OrderCosts, reversal_gains, reversed_at
 from recommender.playlists.order import greedy
-from recommender.playlists.weekly import (
-    Kind,
-    Library,
-    Listeners,
-    WeeklyConfig,
-    WeeklyList,
-    choose_lists,
-    finish,
-    ones_of,
-)
+from recommender.playlists.weekly import Listeners, WeeklyList, finish, ones_of
+from recommender.playlists.weekly_choice import Kind, Library, WeeklyConfig, choose_lists
 from recommender.ranking.scoring import score_parts, score_users, sources_of, user_vectors
 from recommender.ranking.taste import tastes_of
 

@@ -10,17 +10,8 @@ from recommender.data.embeddings import Embeddings
 from recommender.data.interactions import Interactions
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import ConfigError
-from recommender.playlists.weekly import (
-    KINDS,
-    LEAST_FAMILIAR,
-    NEW_SHARE,
-    Library,
-    Listeners,
-    WeeklyConfig,
-    library_of,
-    new_rows,
-    weekly_lists,
-)
+from recommender.playlists.weekly import Listeners, library_of, new_rows, weekly_lists
+from recommender.playlists.weekly_choice import KINDS, LEAST_FAMILIAR, NEW_SHARE, Library, WeeklyConfig
 from recommender.playlists.weekly_reference import weekly_lists_of
 from recommender.playlists.weeks import Week
 from recommender.ranking.ranker import HybridModel, fit_hybrid
