@@ -148,6 +148,7 @@ def _catalog(rng: np.random.Generator, size: Size, of_track: npt.NDArray[np.inte
                 "album": [f"Album {n % 5} of artist {artist}" for n, artist in enumerate(artists)],
                 "duration_s": rng.uniform(120, 400, size.tracks).round(1),
                 "released": days.astype(str),
+                "path": [f"/music/artist {artist}/{n:06d}.flac" for n, artist in enumerate(artists)],
             }
         )
     )

@@ -15,6 +15,8 @@ better than 95 % of its shuffles and than greedy, or takes more than 50 ms.
 Path: ten tracks from one to another, all pairs of a part of the library: the longest and the mean step (one minus the
 cosine: half the square of the chord), and how often an artist came again, against random tracks in between and against
 the nearest tracks to the straight line.
+
+With ``--weekly`` FOLDER takes the place of W, and the weekly batch is measured: see ``benchmarks/weekly.py``.
 """
 
 from __future__ import annotations
@@ -176,7 +178,16 @@ def main() -> int:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("workspace", type=Path)
-    bundle = load_bundle(current_bundle(parser.parse_args().workspace / "bundles"))
+    parser.add_argument("--weekly", action="store_true", help="measure the weekly batch in a generated workspace")
+    parser.add_argument("--kinds", default="discovery,familiar,new")
+    parser.add_argument("--formats", default="m3u8")
+    parser.add_argument("--workers", type=int, default=2)
+    chosen = parser.parse_args()
+    if chosen.weekly:
+        from weekly import weekly
+
+        return 0 if weekly(chosen.workspace, chosen.kinds, chosen.formats, chosen.workers) else 1
+    bundle = load_bundle(current_bundle(chosen.workspace / "bundles"))
     assert bundle.signatures is not None
     good = [order_lists(bundle.model, bundle.signatures, arc) for arc in ("none", "peak", "rising", "falling", "flat")]
     good.append(paths(bundle.model))

@@ -408,20 +408,43 @@ def _listed(text: str) -> tuple[str, ...]:
 @app.command()
 def playlists(
     workspace: WorkspaceArgument,
-    all_users: Annotated[bool, typer.Option("--all-users", help="A playlist for everyone.")] = False,
+    all_users: Annotated[bool, typer.Option("--all-users", help="Playlists for everyone.")] = False,
     length: Annotated[int, typer.Option(min=1, help="Tracks in a playlist.")] = 50,
+    kinds: Annotated[
+        str, typer.Option(metavar="A,B:N", help="Of discovery, familiar, new; each with its own length if need be.")
+    ] = "discovery,familiar,new",
+    formats: Annotated[
+        str, typer.Option(metavar="A,B", help="Of m3u8, m3u, xspf, jspf; none for the table alone.")
+    ] = "m3u8",
+    week: Annotated[str | None, typer.Option(metavar="2026-W47", help="Whose lists; default: this week's.")] = None,
+    no_repeat_weeks: Annotated[int, typer.Option(min=0, help="For so many weeks no track comes again.")] = 4,
     seed: SeedOption = 0,
-    absolute: Annotated[bool, typer.Option(help="Absolute paths instead of paths relative to the files.")] = False,
+    absolute: Annotated[
+        bool | None,
+        typer.Option("--absolute/--relative", help="How paths are written; default: relative in M3U, else absolute."),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a core.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default: W/playlists.")] = None,
 ) -> None:
-    """The batch for everyone: one M3U8 a user and one Parquet table."""
+    """The weekly batch for everyone: a discovery list, a familiar mix, new releases; files and one Parquet table."""
     if not all_users:
         raise typer.BadParameter("give --all-users; for one user there is: firstlisten playlist W --user U")
-    from pipelines import playlists as job
+    from pipelines import playlist_batch as job
     from pipelines.workspace import open_workspace
 
     opened = open_workspace(workspace)
-    job.batch(opened, out or opened.folder / "playlists", length=length, seed=seed, absolute=absolute)
+    job.run(
+        opened,
+        out or opened.folder / "playlists",
+        length=length,
+        seed=seed,
+        absolute=absolute,
+        kinds=kinds,
+        formats=formats,
+        week=week,
+        no_repeat_weeks=no_repeat_weeks,
+        workers=workers,
+    )
 
 
 @experiment_app.command("cold-start")

@@ -35,6 +35,7 @@ def export(
     from pipelines import console
     from pipelines.workspace import open_workspace
     from recommender.data.storage import atomic_path
+    from recommender.playlists.weeks import GivenLists
     from recommender.serving import keys  # noqa: F401 - its table holds what is personal too
     from recommender.serving.store import Store
 
@@ -54,7 +55,10 @@ def export(
         plays = plays[plays["user_id"] == user].drop(columns="user_id")
         for play in plays.to_dict("records"):
             file.write(json.dumps({"kind": "plays", **play}, ensure_ascii=False, default=str) + "\n")
-    console.out.print(f"{lines + len(plays)} lines about {user!r} are in {out}", markup=False)
+        given = GivenLists(opened.given_lists).of_user(user)
+        for one in given:
+            file.write(json.dumps({**one, "kind": "weekly playlists", "list": one["kind"]}, ensure_ascii=False) + "\n")
+    console.out.print(f"{lines + len(plays) + len(given)} lines about {user!r} are in {out}", markup=False)
 
 
 @user_app.command()
@@ -62,11 +66,14 @@ def erase(context: typer.Context, user: UserArgument) -> None:
     """Delete all that is kept of a user; running servers follow within seconds, the model with the next training."""
     from pipelines import console
     from pipelines.workspace import open_workspace
+    from recommender.playlists.weeks import GivenLists
     from recommender.serving.store import Store
 
     workspace, url = context.obj
-    with closing(Store.open(url or open_workspace(workspace).store_url)) as store:
-        erased = store.erase(user)
+    opened = open_workspace(workspace)
+    with closing(Store.open(url or opened.store_url)) as store:
+        erased = dict(store.erase(user))
+    erased["weekly playlists"] = GivenLists(opened.given_lists).erase(user)
     told = ", ".join(f"{count} {kind}" for kind, count in erased.items() if count) or "nothing was stored"
     console.out.print(f"erased: {told}", markup=False)
     console.out.print(f"what the model learned goes with: firstlisten train {workspace}", markup=False)

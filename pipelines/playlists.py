@@ -1,9 +1,9 @@
-"""Playlists from a workspace's current bundle: one from seeds and rules, or one for everyone."""
+"""Playlists from a workspace's current bundle, from seeds and rules; those for everyone are `playlist_batch`'s."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,6 @@ from typing import cast
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from pipelines import console
 from pipelines.recommend import Current, load_current
@@ -20,18 +19,16 @@ from pipelines.workspace import Workspace
 from recommender.audio.signatures import Signatures
 from recommender.data.catalog import Catalog
 from recommender.data.embeddings import Embeddings
-from recommender.data.table_stream import write_frames
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import DataError, ModelError, RulesError
-from recommender.playlists.builder import Playlist, Rules, Seeds, Span, build_playlist, build_playlists
+from recommender.playlists.builder import Playlist, Rules, Seeds, Span, build_playlist
 from recommender.playlists.energy import Arc
-from recommender.playlists.formats import file_names_of, playlist_format, write_playlist
+from recommender.playlists.formats import playlist_format, write_playlist
 from recommender.playlists.path import SoundPath, find_path
 from recommender.playlists.rules import SOFT, VARIETY, RelaxableRule
 from recommender.ranking.ranker import HybridModel, with_new_tracks
 from recommender.serving.store import Store
 
-BLOCK_USERS = 2000
 Rows = npt.NDArray[np.int32]
 _NUMBER = r"\d*\.?\d+"
 _SPAN = re.compile(rf"\s*(?:(?P<low>{_NUMBER})?\s*-\s*(?P<high>{_NUMBER})?|(?P<one>{_NUMBER}))\s*")
@@ -279,72 +276,3 @@ def _show(
     if out is not None:
         written = write_playlist(out, playlist, catalog, workspace.uploads, absolute=absolute)
         console.out.print(f"{out}: {written} of {len(rows)} tracks have a file", markup=False)
-
-
-def batch(workspace: Workspace, out: Path, *, length: int, seed: int, absolute: bool) -> None:
-    """Write a playlist of unheard tracks for everyone: one M3U8 a user, and playlists.parquet with all of them.
-
-    Users are taken in blocks, and the table grows by a block at a time. It appears when all is done; a repeated run
-    replaces the files of the same names.
-
-    Parameters
-    ----------
-    workspace : Workspace
-    out : Path
-        A folder.
-    length : int
-        Tracks in a playlist.
-    seed : int
-    absolute : bool
-        Absolute paths in the M3U8 files.
-    """
-    current = load_current(workspace)
-    model = current.model
-    if not len(model.users):
-        raise DataError(f"{workspace.folder} has no users; ingest --interactions or --listens, then train")
-    files = file_names_of(model.users.ids)
-    made_at = datetime.now(UTC)
-    rules = Rules(length=length, unheard=True)
-    with_files = bool((model.catalog.table["path"] != "").any())
-
-    def blocks() -> Iterator[pd.DataFrame]:
-        with console.progress("Playlists") as bar:
-            for start in range(0, len(model.users), BLOCK_USERS):
-                end = min(start + BLOCK_USERS, len(model.users))
-                made = build_playlists(
-                    model,
-                    model.plays[start:end],
-                    model.heard[start:end],
-                    rules,
-                    names=[f"First Listen for {user}" for user in model.users.ids[start:end]],
-                    made_at=made_at,
-                    bundle_version=current.manifest.version,
-                    seed=seed + start,
-                    signatures=current.signatures,
-                )
-                frames = []
-                for place, playlist in enumerate(made, start):
-                    if with_files:
-                        target = out / f"{files[place]}.m3u8"
-                        write_playlist(target, playlist, model.catalog, workspace.uploads, absolute=absolute)
-                    frames.append(_frame(model.users.ids[place], playlist))
-                    bar(place + 1, len(model.users))
-                yield pd.concat(frames, ignore_index=True)
-
-    rows = write_frames(out / "playlists.parquet", blocks())
-    what = f"{len(model.users)} playlists" if with_files else "no M3U8 files, since no track has a path"
-    console.out.print(f"{out}: {what}, playlists.parquet with {rows} rows", markup=False)
-
-
-def _frame(user: str, playlist: Playlist) -> pd.DataFrame:
-    count = len(playlist.track_ids)
-    return pd.DataFrame(
-        {
-            "user_id": [user] * count,
-            "item_id": list(playlist.track_ids),
-            "position": np.arange(1, count + 1, dtype=np.int32),
-            "playlist": [playlist.name] * count,
-            "bundle": [playlist.bundle_version] * count,
-            "relaxed_rules": ["; ".join(playlist.relaxed_rules)] * count,
-        }
-    )

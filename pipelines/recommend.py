@@ -51,12 +51,15 @@ class Current:
     hearing : Hearing
     signatures : Signatures or None
         In the rows of the model's catalog.
+    is_bundle : bool
+        Whether nothing came in since.
     """
 
     manifest: Manifest
     model: HybridModel
     hearing: Hearing
     signatures: Signatures | None
+    is_bundle: bool = True
 
 
 def load_current(workspace: Workspace) -> Current:
@@ -68,7 +71,7 @@ def load_current(workspace: Workspace) -> Current:
     with closing(Store.open(workspace.store_url)) as store:
         live = Live(bundle, store, hearing, workspace.uploads, refresh_s=np.inf)
         now = live.peek()
-        return Current(bundle.manifest, now.model, hearing, now.signatures)
+        return Current(bundle.manifest, now.model, hearing, now.signatures, now.model is bundle.model)
 
 
 def run(

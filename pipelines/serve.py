@@ -67,6 +67,8 @@ def run(workspace: Workspace, *, host: str, port: int, workers: int, **choices: 
 
     import uvicorn
 
+    from recommender.serving.patience import PatientProtocol
+
     if not (workspace.bundles / "current").exists():
         raise DataError(
             f"{workspace.folder} has no bundle to serve; make one with: firstlisten train {workspace.folder}"
@@ -94,6 +96,7 @@ def run(workspace: Workspace, *, host: str, port: int, workers: int, **choices: 
                 port=port,
                 workers=workers,
                 access_log=False,
+                http=PatientProtocol,
                 proxy_headers=bool(settings.trusted_proxies),
                 forwarded_allow_ips=settings.trusted_proxies or None,
                 timeout_graceful_shutdown=math.ceil(settings.stop_s),

@@ -72,6 +72,11 @@ class Workspace:
         return self.folder / "uploads"
 
     @property
+    def given_lists(self) -> Path:
+        """Folder of what the weekly playlists gave to whom: a table a week."""
+        return self.folder / "given_lists"
+
+    @property
     def store_url(self) -> str:
         """SQLAlchemy address of the listens' database: what ``FIRSTLISTEN_STORE_URL`` says, or a file here."""
         return os.environ.get(STORE_VARIABLE) or f"sqlite:///{self.folder.resolve() / 'store.sqlite'}"

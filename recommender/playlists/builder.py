@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -24,7 +24,7 @@ from recommender.playlists.spacing import kept, spread
 from recommender.playlists.violations import Bound, bounds_of
 from recommender.ranking.ranker import HybridModel, score_users
 
-__all__ = ["Playlist", "Rules", "Seeds", "Span", "build_playlist", "build_playlists"]
+__all__ = ["Playlist", "Rules", "Seeds", "Span", "build_playlist"]
 
 Float32s = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
@@ -36,8 +36,6 @@ CHANCE = 0.25
 
 TYPICAL_DURATION_S = 240.0
 """Stands for an unknown duration where no track's is known."""
-
-BLOCK_BYTES = 64 * 2**20
 
 
 def _none() -> Rows:
@@ -155,30 +153,6 @@ def build_playlist(
         return made
     rows = model.catalog.tracks.rows(made.track_ids, unknown="raise")
     return replace(made, shares=shares_of(seeds.users, of_users, rows))
-
-
-def build_playlists(
-    model: HybridModel,
-    plays: sparse.csr_matrix,
-    heard: sparse.csr_matrix,
-    rules: Rules,
-    *,
-    names: Sequence[str],
-    made_at: datetime,
-    bundle_version: str,
-    seed: int = 0,
-    signatures: Signatures | None = None,
-) -> Iterator[Playlist]:
-    """Build one playlist for each user (b, n_tracks), in blocks of users; `names` are the playlists'.
-
-    User i's playlist is the one that `build_playlist` gives with these plays and seed ``seed + i``.
-    """
-    hints = _hints(model, signatures)
-    size = max(1, BLOCK_BYTES // (4 * max(1, len(model.catalog))))
-    for start in range(0, plays.shape[0], size):
-        for place, scores in enumerate(score_users(model, plays[start : start + size]), start):
-            seeds = Seeds(plays=plays[place], heard=heard[place])
-            yield _finish(model, hints, scores, seeds, rules, names[place], made_at, bundle_version, seed + place)
 
 
 @dataclass(frozen=True, eq=False)

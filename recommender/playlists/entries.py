@@ -63,12 +63,17 @@ def entries_of(playlist: Playlist, catalog: Catalog, music_root: Path) -> Iterat
     UnknownIdError
         If a track is not in the catalog.
     """
-    rows = catalog.tracks.rows(playlist.track_ids, unknown="raise")
-    columns = ("title", "artist", "album", "duration_s", "path")
-    values = zip(*(catalog.table[column].to_numpy()[rows] for column in columns), strict=True)
-    for track_id, (title, artist, album, duration_s, path) in zip(playlist.track_ids, values, strict=True):
-        file = Path(os.path.abspath(music_root / path)) if _is_a_path(path) else None
-        yield Entry(track_id, clean(title), clean(artist), clean(album), float(duration_s), file)
+    for row in catalog.tracks.rows(playlist.track_ids, unknown="raise").tolist():
+        yield entry_of(row, catalog, music_root)
+
+
+def entry_of(row: int, catalog: Catalog, music_root: Path) -> Entry:
+    """Return the entry of a catalog's row; see `entries_of`."""
+    columns = catalog.columns
+    title, artist, album = (clean(columns[name][row]) for name in ("title", "artist", "album"))
+    path = columns["path"][row]
+    file = Path(os.path.abspath(music_root / path)) if _is_a_path(path) else None
+    return Entry(catalog.tracks.ids[row], title, artist, album, float(columns["duration_s"][row]), file)
 
 
 def clean(text: str) -> str:

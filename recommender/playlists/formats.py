@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -43,6 +45,7 @@ MAX_NAME_BYTES = 120
 
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])(\.|$)", re.IGNORECASE)
+_DIGESTED = re.compile(r" [0-9a-f]{16}$")
 _JOINERS = "\u200c\u200d"
 
 
@@ -186,3 +189,28 @@ def file_names_of(names: Iterable[str]) -> list[str]:
         taken.add(candidate.casefold())
         made.append(candidate)
     return made
+
+
+def lasting_names_of(names: Sequence[str]) -> list[str]:
+    """Make a file name of each of some different names, one that stays as others come and go.
+
+    Names that would meet in one file, where case does not count, are told apart by a digest of what they are.
+
+    Examples
+    --------
+    >>> lasting_names_of(["Ann", "ann", "Bo"])
+    ['Ann def35119f486965e', 'ann 8d3adf6abf23f3a5', 'Bo']
+    >>> lasting_names_of(["ann", "Bo"])
+    ['ann', 'Bo']
+    """
+    bases = [file_name_of(name) for name in names]
+    folded = [unicodedata.normalize("NFKC", base).casefold() for base in bases]
+    counts = Counter(folded)
+    return [
+        base if counts[key] == 1 and not _DIGESTED.search(base) else f"{base} {_digest(name)}"
+        for name, base, key in zip(names, bases, folded, strict=True)
+    ]
+
+
+def _digest(name: str) -> str:
+    return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

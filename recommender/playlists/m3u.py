@@ -30,22 +30,28 @@ def m3u_bytes(playlist: Playlist, entries: Iterable[Entry], folder: Path | None)
     -----
     ``#EXTINF`` has the duration rounded to seconds, -1 where it is unknown, then ``Artist - Title``. ``#EXTALB`` and
     ``#EXTART`` have what players that read them want apart. A track without a file, or one whose path has a line break,
-    which no M3U can hold, is named in a comment.
+    which no M3U can hold, is named in a comment; so is each rule that was relaxed.
     """
+    return m3u_head(playlist) + b"".join(m3u_lines(entry, folder) for entry in entries)
+
+
+def m3u_head(playlist: Playlist) -> bytes:
+    """Write what comes before the tracks."""
     lines = ["#EXTM3U", "#EXTENC:UTF-8", f"#PLAYLIST:{clean(playlist.name)}"]
     lines.append(f"# First Listen, bundle {playlist.bundle_version}, seed {playlist.seed}")
-    for entry in entries:
-        where = entry.address or (place(entry.file, folder) if fits_m3u(entry) and entry.file is not None else "")
-        if not where:
-            lines.append(f"# no file: {clean(entry.label)}")
-            continue
-        seconds = round(entry.duration_s) if np.isfinite(entry.duration_s) else -1
-        lines.append(f"#EXTINF:{seconds},{clean(entry.label)}")
-        lines.extend(
-            f"#{tag}:{value}" for tag, value in (("EXTALB", entry.album), ("EXTART", entry.artist)) if value.strip()
-        )
-        lines.append(where)
-    return ("\n".join(lines) + "\n").encode("utf-8", errors="surrogateescape")
+    lines.extend(f"# {clean(rule)}" for rule in playlist.relaxed_rules)
+    return _joined(lines)
+
+
+def m3u_lines(entry: Entry, folder: Path | None) -> bytes:
+    """Write the lines of one track."""
+    where = entry.address or (place(entry.file, folder) if fits_m3u(entry) and entry.file is not None else "")
+    if not where:
+        return _joined([f"# no file: {clean(entry.label)}"])
+    seconds = round(entry.duration_s) if np.isfinite(entry.duration_s) else -1
+    tags = (("EXTALB", entry.album), ("EXTART", entry.artist))
+    told = [f"#{tag}:{value}" for tag, value in tags if value.strip()]
+    return _joined([f"#EXTINF:{seconds},{clean(entry.label)}", *told, where])
 
 
 def fits_m3u(entry: Entry) -> bool:
@@ -83,6 +89,10 @@ def _apart(label: str, artist: str) -> tuple[str, str]:
         return artist, label.removeprefix(f"{artist} - ")
     before, dash, after = label.partition(" - ")
     return (before, after) if dash else ("", label)
+
+
+def _joined(lines: list[str]) -> bytes:
+    return ("\n".join(lines) + "\n").encode("utf-8", errors="surrogateescape")
 
 
 def _text(line: bytes) -> str:

@@ -13,7 +13,8 @@ from recommender.errors import ArtifactError
 from recommender.models.uncertainty import Uncertainty
 from recommender.ranking.calibration import keep_kinds, kinds_of
 from recommender.ranking.diversity import alike_vectors
-from recommender.ranking.exploration import ExploreConfig, ExploredList, base_uncertainty, explore_one, keep_uncertainty
+from recommender.ranking.exploration import ExploreConfig, ExploredList
+from recommender.ranking.exploration_of_one import base_uncertainty, explore_one, keep_uncertainty
 from recommender.ranking.listener import Listener
 from recommender.ranking.model import HybridModel, Standards
 from recommender.ranking.ranker import recommend_one

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
 
+from recommender.serving.observing import REPEATED
+
 CACHE_CONTROL = "private, no-cache"
 
 
@@ -55,6 +57,8 @@ class Answers:
             etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
             answer = Answer(body, etag, time.monotonic(), version)
             self._keep(key, answer)
+        else:
+            REPEATED.inc()
         headers = {"ETag": answer.etag, "Cache-Control": CACHE_CONTROL}
         if answer.etag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)

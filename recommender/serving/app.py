@@ -15,6 +15,7 @@ from threading import Thread
 from typing import Any
 
 from fastapi import Depends, FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
@@ -26,7 +27,7 @@ from recommender.serving.bundle import Bundle, current_bundle, load_bundle
 from recommender.serving.context import Context
 from recommender.serving.draining import Draining
 from recommender.serving.hearing import Hearing
-from recommender.serving.http import Gate
+from recommender.serving.http import BUNDLE_HEADER, Gate
 from recommender.serving.keys import Keyring
 from recommender.serving.limits import RateLimits
 from recommender.serving.live import Live
@@ -132,16 +133,25 @@ def create_app(settings: Settings) -> FastAPI:
         limit_of=lambda method, path: _body_limit(settings, method, path),
         bundle=lambda: live.peek().manifest.version,
         draining=draining,
+        origins=settings.origins,
     )
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.origins,
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "X-Api-Key", "X-Request-Id", "If-None-Match"],
+            expose_headers=[BUNDLE_HEADER, "ETag", "X-Request-Id", "Retry-After"],
+        )
     app.add_middleware(Observer, as_json=settings.json_logs)
     catalog_routes = (recommendations, audience, tracks, upload_routes, model, atlas, playlists)
     for routes in (users, feedback, personal, *catalog_routes, listens, listenbrainz, session):
         app.include_router(routes.router)
+    app.include_router(playlists.cluster_router)
     app.include_router(subsonic_router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/", lambda: FileResponse(STATIC / "index.html"), include_in_schema=False)
     app.add_api_route("/docs", lambda: FileResponse(STATIC / "docs.html"), include_in_schema=False)
-    app.add_api_route("/login", lambda: FileResponse(STATIC / "login.html"), include_in_schema=False)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -28,12 +28,20 @@ class Gate:
         Returns the version of the bundle that answers now.
     draining : Draining
         Once it began, no connection is kept.
+    origins : collection of str
+        Other web sites whose pages may send requests.
     """
 
     def __init__(
-        self, app: ASGIApp, limit_of: Callable[[str, str], int], bundle: Callable[[], str], draining: Draining
+        self,
+        app: ASGIApp,
+        limit_of: Callable[[str, str], int],
+        bundle: Callable[[], str],
+        draining: Draining,
+        origins: Collection[str] = (),
     ) -> None:
         self._app, self._limit_of, self._bundle, self._draining = app, limit_of, bundle, draining
+        self._origins = frozenset(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -43,7 +51,8 @@ class Gate:
         headers = Headers(scope=scope)
         limit = self._limit_of(scope["method"], scope["path"])
         outgoing = _Outgoing(send, scope, self._bundle(), self._draining)
-        if scope["method"] not in ("GET", "HEAD", "OPTIONS") and headers.get("sec-fetch-site") == "cross-site":
+        from_elsewhere = headers.get("sec-fetch-site") == "cross-site" and headers.get("origin") not in self._origins
+        if from_elsewhere and scope["method"] not in ("GET", "HEAD", "OPTIONS"):
             await _answer(outgoing, 403, "cross-site", "another web site sent this request; only this page may")
             return
         declared = headers.get("content-length", "")

@@ -34,6 +34,8 @@ REQUESTS = Histogram(
 )
 SHOWN = Counter("firstlisten_recommendations_shown", "Places of lists, by what put a track there.", ("source",))
 COLD = Counter("firstlisten_recommendations_cold", "Places of lists that hold a track without listeners.")
+REPEATED = Counter("firstlisten_answers_repeated", "Lists that were kept and given once more.")
+STORE_ERRORS = Counter("firstlisten_store_errors", "Requests that failed since the listens' database did.")
 LISTENS = Counter("firstlisten_listens", "Listens that were sent, by what became of them.", ("result",))
 QUEUED = Gauge("firstlisten_uploads_waiting", "Uploads that wait to be heard.", multiprocess_mode="mostrecent")
 MADE_AT = Gauge(

@@ -22,6 +22,7 @@ from recommender.errors import (
     StoreError,
     UnknownIdError,
 )
+from recommender.serving.observing import STORE_ERRORS
 
 PROBLEM_TYPE = "application/problem+json"
 LISTENBRAINZ = "/1/"
@@ -124,6 +125,8 @@ async def _on_problem(request: Request, error: Exception) -> JSONResponse:
 async def _on_named_error(request: Request, error: Exception) -> JSONResponse:
     for kind_of_error, status, kind in _STATUS_OF:
         if isinstance(error, kind_of_error):
+            if kind_of_error is StoreError:
+                STORE_ERRORS.inc()
             headers = {"Retry-After": "5"} if status == 503 else None
             return problem_response(request, status, kind, str(error), headers=headers)
     return problem_response(request, 500, "internal", str(error))

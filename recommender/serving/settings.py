@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -12,6 +13,7 @@ from recommender.errors import ConfigError
 
 VARIABLE_PREFIX = "FIRSTLISTEN_"
 SETTINGS_VARIABLE = "FIRSTLISTEN_SERVE_SETTINGS"
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?")
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,9 @@ class Settings:
         The same for uploads, and of each address for keys that are none.
     trusted_proxies : str
         Addresses, separated by commas, whose ``X-Forwarded-For`` is believed; nobody's by default.
+    cors_origins : str
+        Web sites, separated by commas, whose pages may use the API with a key, as ``https://shop.example``; none by
+        default.
     player_secret : str
         What the passwords follow from by which players log in that know Subsonic's tokens and no API keys
         (`recommender.serving.keys.player_password`); where it is empty nobody can log in so.
@@ -98,6 +103,7 @@ class Settings:
     uploads_per_minute: int = 30
     refused_keys_per_minute: int = 20
     trusted_proxies: str = ""
+    cors_origins: str = ""
     player_secret: str = field(default="", repr=False)
     warm_hearing: bool = True
     refresh_s: float = 1.0
@@ -115,6 +121,11 @@ class Settings:
     def __post_init__(self) -> None:
         if not 0 <= self.explore <= 1:
             raise ConfigError(f"explore is {self.explore}, expected the share of a list's places, between 0 and 1")
+        for origin in self.origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ConfigError(
+                    f"cors_origins has {origin!r}, expected sites like https://shop.example, without a path"
+                )
         for name in ("requests_per_minute", "uploads_per_minute", "refused_keys_per_minute"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected 0 (no limit) or more")
@@ -124,6 +135,11 @@ class Settings:
         for name in ("explore_every_s", "served_days"):
             if not 0.001 <= getattr(self, name) < 1e9:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected a number above 0")
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The sites of `cors_origins`."""
+        return tuple(origin.strip() for origin in self.cors_origins.split(",") if origin.strip())
 
     def to_json(self) -> str:
         """Return the settings as text, for a worker process; `from_json` reads it back."""

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines import demo, embed, playlists, publish, recommend, similar, train
+from pipelines import demo, embed, playlist_batch, playlists, publish, recommend, similar, train
 from pipelines.config import load_settings
 from pipelines.workspace import open_workspace
 from recommender.errors import ArtifactError, ConfigError, DataError, RulesError, UnknownIdError
@@ -133,7 +133,7 @@ def test_export_gives_a_signature_of_every_track_that_was_heard(demo_workspace, 
 
 
 def test_playlists_for_everyone_are_files_and_a_table(demo_workspace, tmp_path):
-    playlists.batch(demo_workspace, tmp_path, length=6, seed=0, absolute=True)
+    playlist_batch.run(demo_workspace, tmp_path, length=6, absolute=True, kinds="discovery")
     table = pd.read_parquet(tmp_path / "playlists.parquet")
     files = sorted(tmp_path.glob("*.m3u8"))
     assert len(files) == table["user_id"].nunique() == len(set(demo_workspace.interaction_table()["user_id"]))

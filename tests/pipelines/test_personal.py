@@ -4,12 +4,14 @@ import json
 from contextlib import closing
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
 from pipelines import ingest, train
 from pipelines.cli import app
 from pipelines.workspace import Workspace, open_workspace
+from recommender.playlists.weeks import GivenLists, Week
 from recommender.serving.store import Feedback, Listen, Store
 
 DAY_MS = 86_400_000
@@ -59,7 +61,12 @@ def test_what_is_kept_of_a_user_is_written_or_erased(workspace: Workspace, tmp_p
     assert [line["kind"] for line in lines] == ["listens"] * 3 + ["plays"] * 2
     assert (lines[0]["track_id"], lines[0]["listened_at_ms"]) == ("ü", 0)
     assert (lines[4]["item_id"], lines[4]["weight"], lines[4]["timestamp"][:10]) == ("b", 2, "2024-01-02")
-    assert "erased: 3 listens" in run("user", workspace.folder, "erase", "u1")
+    given = pa.table({"user_id": ["u1", "u2"], "kind": ["new", "new"], "item_id": ["a", "b"]})
+    GivenLists(workspace.given_lists).replace(Week.of("2026-W47"), ["new"], given)
+    assert "6 lines about 'u1'" in run("user", workspace.folder, "export", "u1", "--out", tmp_path / "u1.jsonl")
+    told = json.loads((tmp_path / "u1.jsonl").read_text().splitlines()[-1])
+    assert told == {"kind": "weekly playlists", "week": "2026-W47", "list": "new", "item_id": "a"}
+    assert "erased: 3 listens, 1 weekly playlists" in run("user", workspace.folder, "erase", "u1")
     assert "nothing was stored" in run("user", workspace.folder, "erase", "u1")
 
 

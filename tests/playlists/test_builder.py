@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 
 from recommender.errors import ConfigError, DataError
-from recommender.playlists.builder import Rules, Seeds, build_playlist, build_playlists
+from recommender.playlists.builder import Rules, Seeds, build_playlist
 
 N_TRACKS = 40
 MADE_AT = datetime(2024, 5, 1, tzinfo=UTC)
@@ -149,18 +149,6 @@ def test_a_users_taste_alone(build):
     history = played(21, 25, 30)
     _, rows = build(Seeds(plays=history, heard=history), length=10, unheard=True)
     assert np.mean(rows >= 20) > 0.8
-
-
-def test_the_batch_is_what_one_by_one_gives(model):
-    plays = sparse.vstack([played(0, 4), played(22), played()], format="csr")
-    rules = Rules(length=8, unheard=True)
-    batch = list(
-        build_playlists(model, plays, plays, rules, names=["a", "b", "c"], made_at=MADE_AT, bundle_version="b1", seed=7)
-    )
-    for place, name in enumerate("abc"):
-        seeds = Seeds(plays=plays[place], heard=plays[place])
-        alone = build_playlist(model, seeds, rules, name=name, made_at=MADE_AT, bundle_version="b1", seed=7 + place)
-        assert alone == batch[place]
 
 
 @pytest.mark.parametrize(

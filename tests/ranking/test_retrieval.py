@@ -14,7 +14,8 @@ from recommender.data.storage import save_arrays
 from recommender.data.vocabulary import Vocabulary
 from recommender.errors import ArtifactError, DataError, VersionError
 from recommender.ranking import retrieval
-from recommender.ranking.exploration import ExploreConfig, base_uncertainty, explore, explore_one, uncertainty_of
+from recommender.ranking.exploration import ExploreConfig, explore, uncertainty_of
+from recommender.ranking.exploration_of_one import base_uncertainty, explore_one
 from recommender.ranking.prepared import load_prepared, recommend_and_explore, save_prepared
 from recommender.ranking.ranker import (
     RecommendOptions,

@@ -171,10 +171,10 @@ def make_settings(world: World, folder: Path, **changes: object) -> Settings:
 
 
 @contextmanager
-def running(app: FastAPI) -> Iterator[str]:
-    """Serve an application on a free port of this machine; yields its address."""
+def running(app: FastAPI, **options: Any) -> Iterator[str]:
+    """Serve an application on a free port of this machine, with options of uvicorn; yields its address."""
     server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", ws="none", proxy_headers=False)
+        uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", ws="none", proxy_headers=False, **options)
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -5,8 +5,9 @@ import json
 import httpx
 import pytest
 
+from recommender.errors import ConfigError
 from recommender.serving.problems import SECURITY_HEADERS
-from recommender.serving.security import SUBSONIC_RULES
+from recommender.serving.rules import SUBSONIC_RULES
 
 
 def check_problem(answer: httpx.Response, status: int) -> dict:
@@ -180,6 +181,7 @@ def test_openapi_is_complete(client: httpx.Client) -> None:
         "POST /v1/model/reload",
         "GET /v1/map",
         "GET /v1/clusters",
+        "GET /v1/clusters/{cluster_id}/playlist",
         "PUT /v1/clusters/{cluster_id}",
         "POST /v1/playlists",
         "GET /healthz",
@@ -203,3 +205,25 @@ def test_openapi_is_complete(client: httpx.Client) -> None:
             continue
         assert shape["description"], name
     assert schema["components"]["schemas"]["Recommendations"]["examples"]
+
+
+def test_other_sites_pages_are_left_out_unless_they_are_named(serve):
+    shop, other = "https://shop.example", "https://other.example"
+    asking = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    sending = {"Sec-Fetch-Site": "cross-site"}
+    listen = {"listens": [{"user_id": "u01", "track_id": "low0"}]}
+    closed = serve()
+    assert "access-control-allow-origin" not in closed.get("/v1/tracks", headers={"Origin": shop}).headers
+    assert closed.options("/v1/listens", headers={"Origin": shop, **asking}).status_code == 405
+    assert closed.post("/v1/listens", json=listen, headers={"Origin": shop, **sending}).status_code == 403
+    named = serve(cors_origins=f"{shop}, http://localhost:5173")
+    preflight = named.options("/v1/listens", headers={"Origin": shop, **asking})
+    assert (preflight.status_code, preflight.headers["access-control-allow-origin"]) == (200, shop)
+    sent = named.post("/v1/listens", json=listen, headers={"Origin": shop, **sending})
+    assert (sent.status_code, sent.headers["access-control-allow-origin"]) == (200, shop)
+    assert "access-control-allow-credentials" not in sent.headers
+    assert named.post("/v1/listens", json=listen, headers={"Origin": other, **sending}).status_code == 403
+    assert named.options("/v1/listens", headers={"Origin": other, **asking}).status_code == 400
+    for wrong in ("*", "shop.example", "https://shop.example/path"):
+        with pytest.raises(ConfigError, match="cors_origins has"):
+            serve(cors_origins=wrong)

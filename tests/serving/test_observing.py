@@ -15,7 +15,7 @@ def figures(client) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
 
 
 def test_requests_and_what_was_shown_are_counted(serve):
-    client = serve()
+    client = serve(answers_s=30.0)
     before = figures(client)
     items = client.get("/v1/users/u01/recommendations?top=4").json()["items"]
     client.post("/v1/listens", json={"listens": [{"user_id": "u01", "track_id": "low0"}]})
@@ -33,6 +33,11 @@ def test_requests_and_what_was_shown_are_counted(serve):
     assert shown == 4
     assert grew("firstlisten_recommendations_cold_total") == sum(i["evidence"]["listeners"] == 0 for i in items)
     assert grew("firstlisten_listens_total", result="stored") == 1
+    for _ in range(2):
+        client.get("/v1/users/u02/recommendations?top=4")
+    assert (
+        figures(client)["firstlisten_answers_repeated_total", ()] == after["firstlisten_answers_repeated_total", ()] + 1
+    )
     assert after["firstlisten_bundle_created_timestamp_seconds", (("bundle", "with-ears"),)] > 1.7e9
     assert ("firstlisten_uploads_waiting", ()) in after
 

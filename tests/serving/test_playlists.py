@@ -160,3 +160,20 @@ def test_an_artist_starts_it_and_one_that_is_not_there_is_named(client):
     missing = client.post("/v1/playlists", json={"artists": ["Nobody"]})
     assert missing.status_code == 422
     assert "no track is by the artist 'Nobody'" in missing.json()["detail"]
+
+
+def test_a_cluster_s_name_is_the_address_of_a_playlist_that_lives(serve):
+    client = serve()
+    cluster = client.get("/v1/clusters").json()["items"][0]
+    found = client.get("/v1/map").json()
+    members = {track for track, at in zip(found["ids"], found["cluster"], strict=True) if at == 0}
+    client.put(f"/v1/clusters/{cluster['id']}", json={"name": "Ruhig / leise"})
+    address = "/v1/clusters/Ruhig%20%2F%20leise/playlist"
+    answer = client.get(address)
+    assert set(ids_of(answer)) == members
+    assert answer.json()["name"] == "Ruhig / leise"
+    assert len(ids_of(client.get(address, params={"length": 3}))) == 3
+    file = client.get(address, params={"format": "m3u8"})
+    assert file.text.startswith("#EXTM3U")
+    assert file.text.count("/audio") == len(members)
+    assert client.get("/v1/clusters/no such/playlist").status_code == 404

@@ -45,7 +45,7 @@ def export_user(
     )
 
 
-@router.delete("/{user_id:path}", summary="Erase a user", responses=problems(422, 503))
+@router.delete("/{user_id:path}", summary="Erase a user", responses=problems(404, 422, 503))
 def erase_user(user_id: Annotated[Identifier, Path()], context: ServerContext) -> ErasedAnswer:
     """Delete all that is kept of a user, keys that were bound to the user included; this cannot be taken back.
 

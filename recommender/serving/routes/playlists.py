@@ -16,16 +16,18 @@ from recommender.playlists.builder import Playlist, Rules, Seeds, Span, build_pl
 from recommender.playlists.entries import Entry
 from recommender.playlists.formats import MEDIA_TYPES, Ending, file_name_of, playlist_bytes
 from recommender.playlists.path import find_path
+from recommender.serving.cluster_names import names_of
 from recommender.serving.context import Context, Now, ServerContext
 from recommender.serving.live import Snapshot
 from recommender.serving.problems import problems
 from recommender.serving.routes.atlas import members_of
-from recommender.serving.schemas import Track
+from recommender.serving.schemas import MAX_TOP, Track
 from recommender.serving.schemas.playlists import PlaylistAnswer, PlaylistRequest, RelaxedRule, UserShare
 from recommender.serving.security import CallerNow
 from recommender.serving.views import history, tracks_of
 
 router = APIRouter(prefix="/v1/playlists", tags=["playlists"])
+cluster_router = APIRouter(prefix="/v1/clusters", tags=["playlists"])
 LENGTH = 25
 PATH_LENGTH = 10
 HEART = 20
@@ -64,12 +66,43 @@ def make_playlist(
     """Choose tracks by seeds and rules and put them in an order; rules that could not be kept are named."""
     for user_id in asked.users:
         caller.check_user(user_id)
+    return _answer(context, now, asked, request, format)
+
+
+@cluster_router.get(
+    "/{cluster_id:path}/playlist",
+    summary="The playlist of a cluster",
+    response_model=PlaylistAnswer,
+    responses={**FILES, **problems(404, 422, 503)},
+)
+def play_cluster(
+    cluster_id: str,
+    request: Request,
+    now: Now,
+    context: ServerContext,
+    length: Annotated[int, Query(ge=1, le=MAX_TOP)] = LENGTH,
+    seed: Annotated[int, Query(ge=0, le=2**31, description="Another one, another playlist.")] = 0,
+    format: Annotated[  # noqa: A002 - as above
+        Literal["json", "m3u8", "xspf", "jspf"] | None, Query(description="By the Accept header if left out.")
+    ] = None,
+) -> PlaylistAnswer | Response:
+    """Choose from what the cluster holds now. By its name, the address stays through trainings and new tracks."""
+    atlas, cluster, _ = members_of(context, now, cluster_id)
+    names = names_of(context.store, now.manifest.version, atlas, now.model.catalog.tracks)
+    name = names.get(cluster, f"Cluster {cluster + 1}")
+    asked = PlaylistRequest(cluster=cluster_id, length=length, seed=seed, name=name, max_per_artist=None)
+    return _answer(context, now, asked, request, format)
+
+
+def _answer(
+    context: Context, now: Snapshot, asked: PlaylistRequest, request: Request, wanted: str | None
+) -> PlaylistAnswer | Response:
     if asked.as_given:
         playlist = _as_given(now, asked)
     else:
         playlist = _built(context, now, asked) if asked.to is None else _path(now, asked, asked.to)
     tracks = tracks_of(now, now.model.catalog.tracks.rows(playlist.track_ids, unknown="raise"))
-    ending = format or _accepted(request.headers.get("accept", ""))
+    ending = wanted or _accepted(request.headers.get("accept", ""))
     if ending != "json":
         return _file(playlist, tracks, ending, str(request.base_url))
     return PlaylistAnswer(

@@ -110,4 +110,21 @@ class ListensPayload(BaseModel):
 class ListensAnswer(BaseModel):
     """A page of listens."""
 
+    model_config = with_example(
+        {
+            "payload": {
+                "count": 1,
+                "user_id": "ann",
+                "listens": [
+                    {
+                        "listened_at": 1768767300,
+                        "user_name": "ann",
+                        "track_metadata": {"artist_name": "Mirela Voss", "track_name": "Slow Water"},
+                    }
+                ],
+                "latest_listen_ts": 1768767300,
+                "oldest_listen_ts": 1768767300,
+            }
+        }
+    )
     payload: ListensPayload

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from recommender.serving.schemas.base import MAX_LISTENS, Identifier, with_example
+
+LISTEN_EXAMPLE = {
+    "user_id": "u17",
+    "track_id": "t3f9a01c2b4d5e6f7",
+    "listened_at": "2026-01-18T20:15:00Z",
+    "skipped": False,
+    "id": "phone-000123",
+}
 
 
 class ListenIn(BaseModel):
     """One listen."""
 
-    model_config = with_example(
-        {
-            "user_id": "u17",
-            "track_id": "t3f9a01c2b4d5e6f7",
-            "listened_at": "2026-01-18T20:15:00Z",
-            "skipped": False,
-            "id": "phone-000123",
-        },
-        closed=True,
-    )
+    model_config = with_example(LISTEN_EXAMPLE, closed=True)
     user_id: Identifier = Field(description="A user that is not known yet is known from now on.")
     track_id: Identifier
     listened_at: AwareDatetime | None = Field(
@@ -37,7 +36,7 @@ class ListenIn(BaseModel):
 class ListensIn(BaseModel):
     """A batch of listens."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = with_example({"listens": [LISTEN_EXAMPLE]}, closed=True)
     listens: list[ListenIn] = Field(min_length=1, max_length=MAX_LISTENS)
 
 

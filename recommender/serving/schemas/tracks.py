@@ -118,21 +118,22 @@ class TrackAnswer(BaseModel):
     track: Track
 
 
+SIMILAR_EXAMPLE = {
+    "rank": 1,
+    "track": TRACK_EXAMPLE,
+    "similarity": 0.83,
+    "query_start_s": 10.0,
+    "match_start_s": 4.5,
+    "source": "content",
+    "reason": "it sounds alike: 0:10 of yours, 0:04 of this one",
+    "evidence": EVIDENCE_EXAMPLE,
+}
+
+
 class SimilarItem(BaseModel):
     """A track that sounds like another, and the seconds that match."""
 
-    model_config = with_example(
-        {
-            "rank": 1,
-            "track": TRACK_EXAMPLE,
-            "similarity": 0.83,
-            "query_start_s": 10.0,
-            "match_start_s": 4.5,
-            "source": "content",
-            "reason": "it sounds alike: 0:10 of yours, 0:04 of this one",
-            "evidence": EVIDENCE_EXAMPLE,
-        }
-    )
+    model_config = with_example(SIMILAR_EXAMPLE)
     rank: int
     track: Track
     similarity: float = Field(description="Cosine of the two audio vectors, -1 to 1.")
@@ -146,6 +147,9 @@ class SimilarItem(BaseModel):
 class SimilarTracks(BaseModel):
     """What sounds like a track."""
 
+    model_config = with_example(
+        {"bundle": "20260118T101500-3fa94c", "track": TRACK_EXAMPLE, "items": [SIMILAR_EXAMPLE]}
+    )
     bundle: str
     track: Track
     items: list[SimilarItem]

@@ -24,7 +24,8 @@ from starlette.datastructures import ImmutableMultiDict
 
 from recommender.serving.keys import Key, id_of, player_password
 from recommender.serving.problems import Problem
-from recommender.serving.security import SUBSONIC_RULES, Caller, caller_of, network_of_scope
+from recommender.serving.rules import SUBSONIC_RULES
+from recommender.serving.security import Caller, caller_of, network_of_scope
 from recommender.serving.subsonic.envelope import (
     BAD_KEY,
     CONFLICT,

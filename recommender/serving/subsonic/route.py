@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from recommender.errors import FirstListenError, UnknownIdError
 from recommender.serving.problems import Problem, problems
-from recommender.serving.security import SUBSONIC
+from recommender.serving.rules import SUBSONIC
 from recommender.serving.subsonic.access import admit
 from recommender.serving.subsonic.envelope import (
     FORBIDDEN,
