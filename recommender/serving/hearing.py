@@ -209,12 +209,6 @@ def hear(ears: Ears, path: Path) -> Heard:
     return Heard(vector, clip_vectors, clips.starts_s, clips.duration_s, ears.version, clips.warnings, clips.signature)
 
 
-def rehearse(ears: Ears) -> None:
-    """Hear noise once: the first forward pass takes longer than the next."""
-    config = ears.clip_config
-    ears.embed(np.random.default_rng(0).integers(0, 255, (1, config.mel.n_mels, config.n_frames), dtype=np.uint8))
-
-
 def _to_heard(values: dict[str, Any]) -> Heard:
     title, artist, album = map(str, values["tags"])
     signature = values["signature"]
