@@ -37,6 +37,14 @@ app.add_typer(user_app, name="user")
 WorkspaceArgument = Annotated[Path, typer.Argument(metavar="W", help="The workspace: a folder.")]
 TopOption = Annotated[int, typer.Option(min=1, help="How many tracks.")]
 SeedOption = Annotated[int, typer.Option(help="Same seed, same result.")]
+StoreOption = Annotated[
+    str,
+    typer.Option(
+        metavar="URL",
+        envvar="FIRSTLISTEN_STORE_URL",
+        help="The listens' database, as postgresql://USER@HOST/NAME; a file of the workspace if left out.",
+    ),
+]
 ConfigOption = Annotated[
     Path | None, typer.Option(help="Settings in TOML; without it W/firstlisten.toml is read where there is one.")
 ]
@@ -141,13 +149,14 @@ def train(
     config: ConfigOption = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same result; overrides the settings.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes for the analysis.")] = None,
+    store: StoreOption = "",
 ) -> None:
     """Fit everything that the data allows; the new bundle becomes current if it is no worse."""
     from pipelines import train as job
     from pipelines.config import load_settings
     from pipelines.workspace import open_workspace
 
-    opened = open_workspace(workspace)
+    opened = open_workspace(workspace, store=store)
     job.run(opened, load_settings(opened.folder, config).seeded(seed), workers=workers)
 
 
@@ -203,6 +212,7 @@ def evaluate(
     window_hours: Annotated[
         float, typer.Option(min=0.01, max=10_000, help="With --off-policy: a success is a play so soon after.")
     ] = 24.0,
+    store: StoreOption = "",
 ) -> None:
     """Metrics of the current bundle's recipe against the baselines, on plays hidden from it."""
     if bundle is not None and not off_policy:
@@ -211,13 +221,13 @@ def evaluate(
         from pipelines import off_policy as log_job
         from pipelines.workspace import open_workspace
 
-        log_job.run(open_workspace(workspace), version=bundle, window_hours=window_hours, out=out)
+        log_job.run(open_workspace(workspace, store=store), version=bundle, window_hours=window_hours, out=out)
         return
     from pipelines import evaluate as job
     from pipelines.config import load_settings
     from pipelines.workspace import open_workspace
 
-    opened = open_workspace(workspace)
+    opened = open_workspace(workspace, store=store)
     job.run(opened, load_settings(opened.folder, config), seeds=seeds, min_users=min_users, out=out)
 
 
@@ -242,6 +252,7 @@ def recommend(
     popularity: Annotated[float, typer.Option(min=-1, max=1, help="Below 0 fewer popular tracks, above more.")] = 0.0,
     distaste: Annotated[float, typer.Option(min=0, max=1, help="How much skips hold back what is like them.")] = 1.0,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write .parquet, .csv or .jsonl.")] = None,
+    store: StoreOption = "",
 ) -> None:
     """Recommendations for one user, for everyone, or for the listeners of a file."""
     if (user is not None) + all_users + (history is not None) != 1:
@@ -252,7 +263,7 @@ def recommend(
     from pipelines.workspace import open_workspace
 
     job.run(
-        open_workspace(workspace),
+        open_workspace(workspace, store=store),
         user=user,
         history=history,
         top=top,
@@ -571,14 +582,7 @@ def serve(
             help="Addresses of proxies whose X-Forwarded-For is believed.",
         ),
     ] = "",
-    store: Annotated[
-        str,
-        typer.Option(
-            metavar="URL",
-            envvar="FIRSTLISTEN_STORE_URL",
-            help="Database, as postgresql://USER@HOST/NAME; a file of the workspace if left out.",
-        ),
-    ] = "",
+    store: StoreOption = "",
     log: Annotated[
         bool,
         typer.Option(

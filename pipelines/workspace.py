@@ -42,9 +42,12 @@ class Workspace:
     Parameters
     ----------
     folder : Path
+    store : str
+        SQLAlchemy address of the listens' database; where it is empty, ``FIRSTLISTEN_STORE_URL`` or a file here is.
     """
 
     folder: Path
+    store: str = ""
 
     @property
     def clips(self) -> Path:
@@ -78,8 +81,8 @@ class Workspace:
 
     @property
     def store_url(self) -> str:
-        """SQLAlchemy address of the listens' database: what ``FIRSTLISTEN_STORE_URL`` says, or a file here."""
-        return os.environ.get(STORE_VARIABLE) or f"sqlite:///{self.folder.resolve() / 'store.sqlite'}"
+        """SQLAlchemy address of the listens' database: as given, by ``FIRSTLISTEN_STORE_URL``, or of a file here."""
+        return self.store or os.environ.get(STORE_VARIABLE) or f"sqlite:///{self.folder.resolve() / 'store.sqlite'}"
 
     def player_secret(self) -> str:
         """Return what players' passwords follow from, made at the first time: a file that only its owner may read.
@@ -100,7 +103,7 @@ class Workspace:
     @property
     def has_store(self) -> bool:
         """Whether a server has stored something."""
-        return STORE_VARIABLE in os.environ or (self.folder / "store.sqlite").exists()
+        return bool(self.store or os.environ.get(STORE_VARIABLE)) or (self.folder / "store.sqlite").exists()
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -250,7 +253,7 @@ def _with_verdicts(plays: pd.DataFrame, feedback: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([plays[~taken_back], standing], ignore_index=True)
 
 
-def open_workspace(folder: Path, *, create: bool = False) -> Workspace:
+def open_workspace(folder: Path, *, create: bool = False, store: str = "") -> Workspace:
     """Open a workspace, or make one.
 
     Parameters
@@ -258,6 +261,8 @@ def open_workspace(folder: Path, *, create: bool = False) -> Workspace:
     folder : Path
     create : bool
         Make an empty workspace where there is none.
+    store : str, optional
+        The listens' database, where it is another than the environment or the workspace says.
 
     Raises
     ------
@@ -280,4 +285,4 @@ def open_workspace(folder: Path, *, create: bool = False) -> Workspace:
             f"{folder} is a workspace of format {version!r}, this firstlisten reads format {FORMAT}; "
             "install the matching version, or ingest into a new workspace"
         )
-    return Workspace(folder)
+    return Workspace(folder, store)

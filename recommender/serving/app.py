@@ -31,6 +31,7 @@ from recommender.serving.http import BUNDLE_HEADER, Gate
 from recommender.serving.keys import Keyring
 from recommender.serving.limits import RateLimits
 from recommender.serving.live import Live
+from recommender.serving.memory import settle
 from recommender.serving.observing import Observer
 from recommender.serving.problems import install_problem_handlers
 from recommender.serving.redaction import HideKeys
@@ -90,6 +91,10 @@ def create_app(settings: Settings) -> FastAPI:
 
     reloader = Reloader(settings.bundles_dir, live, warm_hearing, rehearse, max(settings.refresh_s, 0.2))
 
+    def rehearse_and_settle() -> None:
+        rehearse(live.peek())
+        settle()
+
     draining = Draining(settings.drain_s, uploads.stop)
 
     @asynccontextmanager
@@ -97,7 +102,7 @@ def create_app(settings: Settings) -> FastAPI:
         draining.heed()
         warming = live.hearing.warm() if settings.warm_hearing and live.hearing.possible else None
         uploads.start()
-        Thread(target=rehearse, args=(live.peek(),), name="rehearse", daemon=True).start()
+        Thread(target=rehearse_and_settle, name="rehearse", daemon=True).start()
         following, rematching = reloader.start(), app.state.context.rematcher.start()
         yield
         reloader.stop()

@@ -78,9 +78,9 @@ class Snapshot:
     last_feedback: int = 0
     last_erasure: int = 0
 
-    def version_of(self, user_id: str) -> tuple[str, int, int, int]:
-        """Return what stays the same as long as neither the bundle nor anything of the user's is new, or gone."""
-        return self.manifest.version, self.last_erasure, *self.news.get(user_id, (0, 0))
+    def version_of(self, user_id: str) -> tuple[str, int, int, int, int]:
+        """Return what stays the same as long as no bundle, no upload and nothing of the user's is new, or gone."""
+        return self.manifest.version, self.last_erasure, self.last_upload, *self.news.get(user_id, (0, 0))
 
 
 class Live:

@@ -14,6 +14,7 @@ from recommender.errors import FirstListenError
 from recommender.serving.bundle import Bundle, Manifest, current_bundle, load_bundle
 from recommender.serving.hearing import Hearing
 from recommender.serving.live import Live, Snapshot
+from recommender.serving.memory import settle
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +62,8 @@ class Reloader:
                 folder = current_bundle(self._bundles_dir)
                 self._tried = folder.name
                 if folder.name != self._live.peek().manifest.version:
-                    bundle = load_bundle(folder)
-                    self._live.adopt(bundle, self._hear(bundle), self._rehearse)
+                    self._adopt(load_bundle(folder))
+                    settle()
                     log.info("bundle %s answers now", folder.name)
             except FirstListenError as error:
                 self.refused = str(error)
@@ -70,6 +71,9 @@ class Reloader:
                 raise
             self.refused = ""
             return self._live.peek().manifest
+
+    def _adopt(self, bundle: Bundle) -> None:
+        self._live.adopt(bundle, self._hear(bundle), self._rehearse)
 
     def start(self) -> threading.Thread:
         """Begin to follow; `stop` ends it."""

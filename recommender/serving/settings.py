@@ -170,7 +170,8 @@ class Settings:
 def environment_choices(environment: Mapping[str, str]) -> dict[str, Any]:
     """Return the settings that environment variables name: ``FIRSTLISTEN_`` and the field in capitals.
 
-    Fields that hold places are left to the workspace. Switches are 1 or 0, true or false, yes or no.
+    Fields that hold places are left to the workspace, empty variables count as absent. Switches are 1 or 0, true or
+    false, yes or no.
 
     Raises
     ------
@@ -186,7 +187,7 @@ def environment_choices(environment: Mapping[str, str]) -> dict[str, Any]:
     for each in fields(Settings):
         variable = f"{VARIABLE_PREFIX}{each.name.upper()}"
         read = _READERS.get(str(each.type))
-        if variable in environment and read is not None:
+        if environment.get(variable) and read is not None:
             try:
                 chosen[each.name] = read(environment[variable].strip())
             except (ValueError, KeyError):

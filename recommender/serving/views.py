@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -187,16 +185,6 @@ def rehearse(snapshot: Snapshot) -> None:
         exploring, rng = ExploreConfig(share=0.1), np.random.default_rng(0)
         listener = listener_of_user(model, user)
         recommendations_for(snapshot, listener, RecommendOptions(), user=None, exploring=exploring, rng=rng)
-    _settle()
-
-
-def _settle() -> None:
-    """Set aside what lives as long as the bundle, and give the system back what was only needed to make it."""
-    gc.collect()
-    gc.freeze()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # where glibc allocates: it keeps what was freed
-    if trim is not None:
-        trim(0)
 
 
 def history(snapshot: Snapshot, user_id: str) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:

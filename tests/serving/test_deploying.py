@@ -5,6 +5,8 @@ import tomllib
 from dataclasses import MISSING, fields
 from pathlib import Path
 
+import yaml
+
 from recommender.serving.settings import Settings, environment_choices
 
 ROOT = Path(__file__).parents[2]
@@ -39,3 +41,18 @@ def test_the_files_name_settings_and_commands_that_there_are() -> None:
     assert all((ROOT / file).exists() for line in copied for file in line.split())
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert "postgres" in extras
+
+
+def test_whoever_stops_a_server_waits_until_it_has_drained() -> None:
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    image = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    unit = (ROOT / "deploy/firstlisten.service").read_text(encoding="utf-8")
+    drain_s = [float(found) for found in re.findall(r"FIRSTLISTEN_DRAIN_S=(\d+)", image + unit)]
+    assert len(drain_s) == 2
+    waits_s = [services["api"]["stop_grace_period"].removesuffix("s"), *re.findall(r"TimeoutStopSec=(\d+)", unit)]
+    stop_s = float(documented()["FIRSTLISTEN_STOP_S"])
+    assert [float(wait) > drain + stop_s for wait, drain in zip(waits_s, drain_s, strict=True)] == [True, True]
+    assert "KillMode=mixed" in unit, "workers and ears are told by the server, not by its manager"
+    assert services["api"]["depends_on"] == {"database": {"condition": "service_healthy"}}
+    assert "healthcheck" in services["database"]
+    assert "HEALTHCHECK" in image
