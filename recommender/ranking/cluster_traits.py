@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -69,6 +70,29 @@ def traits_of(signatures: Signatures, rows: npt.NDArray[np.integer]) -> list[Tra
     found = [trait for measure in WORDS if (trait := _of_number(signatures.column(measure), rows, measure))]
     mode = _of_mode(signatures.minor, rows)
     return sorted([*found, *([mode] if mode else [])], key=lambda trait: -abs(trait.effect))[:MOST]
+
+
+def genre_of(genres: Sequence[str], rows: npt.NDArray[np.integer]) -> Trait | None:
+    """Return the genre that sets the tracks of some rows apart most, None where none does.
+
+    Parameters
+    ----------
+    genres : sequence of str
+        Of all tracks, several parted by ``;``; ``""`` where unknown. Those that are unknown count nowhere.
+    rows : ndarray, shape (k,), int
+    """
+    named = [frozenset(one.strip() for one in text.split(";") if one.strip()) for text in genres]
+    every, here = [one for one in named if one], [named[row] for row in rows.tolist() if named[row]]
+    if len(here) < LEAST_TRACKS:
+        return None
+    counts, library = (Counter(genre for one in some for genre in one) for some in (here, every))
+    shares = {genre: (count / len(here), library[genre] / len(every)) for genre, count in counts.items()}
+    apart = {genre: here - there for genre, (here, there) in shares.items() if here - there >= MODE_SHARE}
+    if not apart:
+        return None
+    best = max(apart, key=lambda genre: (apart[genre], genre))
+    share, there = shares[best]
+    return Trait(f"{best} ({share:.0%})", "genre", share, there, NOTABLE * apart[best] / MODE_SHARE)
 
 
 def told(traits: Sequence[Trait]) -> str:
