@@ -72,27 +72,36 @@ def traits_of(signatures: Signatures, rows: npt.NDArray[np.integer]) -> list[Tra
     return sorted([*found, *([mode] if mode else [])], key=lambda trait: -abs(trait.effect))[:MOST]
 
 
-def genre_of(genres: Sequence[str], rows: npt.NDArray[np.integer]) -> Trait | None:
+def genre_of(codes: npt.NDArray[np.integer], names: Sequence[str], rows: npt.NDArray[np.integer]) -> Trait | None:
     """Return the genre that sets the tracks of some rows apart most, None where none does.
 
     Parameters
     ----------
-    genres : sequence of str
-        Of all tracks, several parted by ``;``; ``""`` where unknown. Those that are unknown count nowhere.
+    codes : ndarray, shape (n_tracks,), int
+        Of what each track has, places in `names`; by `Catalog.genre_codes`.
+    names : sequence of str
+        Several genres are parted by ``;``; ``""`` is unknown, and counts nowhere.
     rows : ndarray, shape (k,), int
     """
-    named = [frozenset(one.strip() for one in text.split(";") if one.strip()) for text in genres]
-    every, here = [one for one in named if one], [named[row] for row in rows.tolist() if named[row]]
-    if len(here) < LEAST_TRACKS:
+    here, every = (_by_genre(np.bincount(some, minlength=len(names)), names) for some in (codes[rows], codes))
+    if here[""] < LEAST_TRACKS:
         return None
-    counts, library = (Counter(genre for one in some for genre in one) for some in (here, every))
-    shares = {genre: (count / len(here), library[genre] / len(every)) for genre, count in counts.items()}
+    shares = {genre: (count / here[""], every[genre] / every[""]) for genre, count in here.items() if genre}
     apart = {genre: here - there for genre, (here, there) in shares.items() if here - there >= MODE_SHARE}
     if not apart:
         return None
     best = max(apart, key=lambda genre: (apart[genre], genre))
-    share, there = shares[best]
-    return Trait(f"{best} ({share:.0%})", "genre", share, there, NOTABLE * apart[best] / MODE_SHARE)
+    share, library = shares[best]
+    return Trait(f"{best} ({share:.0%})", "genre", share, library, NOTABLE * apart[best] / MODE_SHARE)
+
+
+def _by_genre(counts: npt.NDArray[np.integer], names: Sequence[str]) -> Counter[str]:
+    """Count tracks by genre; under ``""`` those that have any."""
+    found = Counter[str]()
+    for count, name in zip(counts.tolist(), names, strict=True):
+        genres = {one.strip() for one in name.split(";") if one.strip()}
+        found.update(dict.fromkeys(genres | {""} if genres else (), count))
+    return found
 
 
 def told(traits: Sequence[Trait]) -> str:

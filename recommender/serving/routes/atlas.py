@@ -100,7 +100,7 @@ def _cluster(now: Snapshot, atlas: Atlas, cluster: int, name: str | None) -> Clu
     artists = Counter(artist for artist in now.model.catalog.table["artist"].iloc[rows] if artist)
     tempo = now.signatures.column("tempo_bpm")[rows]
     tempo = tempo[tempo > 0]
-    genre = genre_of(now.model.catalog.columns["genre"], rows)
+    genre = genre_of(*now.model.catalog.genre_codes, rows)
     x, y = np.median(atlas.places[rows], axis=0) if len(rows) else (0, 0)
     return Cluster(
         id=_id_of(now, cluster),
