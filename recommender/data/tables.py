@@ -56,6 +56,7 @@ TRACK_ALIASES: Aliases = {
 }
 EMBEDDING_ALIASES: Aliases = {"item_id": ITEM_ALIASES, "embedding": ("embeddings", "vector", "emb", "features")}
 
+_CLOCK = r"^(?:(?P<h>\d{1,3}):)?(?P<m>\d{1,3}):(?P<s>[0-5]\d(?:\.\d+)?)$"
 _DATE = re.compile(r"(\d{4})(?:\D?(\d{2})(?:\D?(\d{2}))?)?(?!\d)")
 
 
@@ -375,11 +376,18 @@ def _merge_plays(
 
 
 def _durations(column: pa.ChunkedArray, name: str) -> tuple[npt.NDArray[np.float64], Fault]:
+    """Read seconds; 4:05 and 1:02:03 are minutes and hours, as beets and people write them."""
     cells = number_cells(column, name)
     values = cells.values.copy()
-    empty = cells.faults[0].mask
+    if np.isnan(values).any() and name == "duration_s":
+        clocks = pc.extract_regex(text_cells(column, name).values, _CLOCK)
+        parts = [pc.struct_field(clocks, part).to_numpy(zero_copy_only=False) for part in ("h", "m", "s")]
+        hours, minutes, seconds = (pd.to_numeric(pd.Series(part)).fillna(0).to_numpy(dtype=float) for part in parts)
+        told = pc.is_valid(clocks).to_numpy(zero_copy_only=False)
+        values[told] = (3600 * hours + 60 * minutes + seconds)[told]
+    silent = cells.faults[0].mask | (values == 0)
     values[~np.isfinite(values) | (values <= 0)] = np.nan
-    doubtful = np.isnan(values) & ~empty & (cells.values != 0)
+    doubtful = np.isnan(values) & ~silent
     reasons = (*cells.faults, Fault(doubtful, lambda row: f"{name} {cells.values[row]:g} is negative"))
     return values, Fault(
         doubtful, lambda row: f"{next(f.reason(row) for f in reasons if f.mask[row])}; taken as unknown"

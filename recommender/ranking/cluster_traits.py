@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -69,6 +70,38 @@ def traits_of(signatures: Signatures, rows: npt.NDArray[np.integer]) -> list[Tra
     found = [trait for measure in WORDS if (trait := _of_number(signatures.column(measure), rows, measure))]
     mode = _of_mode(signatures.minor, rows)
     return sorted([*found, *([mode] if mode else [])], key=lambda trait: -abs(trait.effect))[:MOST]
+
+
+def genre_of(codes: npt.NDArray[np.integer], names: Sequence[str], rows: npt.NDArray[np.integer]) -> Trait | None:
+    """Return the genre that sets the tracks of some rows apart most, None where none does.
+
+    Parameters
+    ----------
+    codes : ndarray, shape (n_tracks,), int
+        Of what each track has, places in `names`; by `Catalog.genre_codes`.
+    names : sequence of str
+        Several genres are parted by ``;``; ``""`` is unknown, and counts nowhere.
+    rows : ndarray, shape (k,), int
+    """
+    here, every = (_by_genre(np.bincount(some, minlength=len(names)), names) for some in (codes[rows], codes))
+    if here[""] < LEAST_TRACKS:
+        return None
+    shares = {genre: (count / here[""], every[genre] / every[""]) for genre, count in here.items() if genre}
+    apart = {genre: here - there for genre, (here, there) in shares.items() if here - there >= MODE_SHARE}
+    if not apart:
+        return None
+    best = max(apart, key=lambda genre: (apart[genre], genre))
+    share, library = shares[best]
+    return Trait(f"{best} ({share:.0%})", "genre", share, library, NOTABLE * apart[best] / MODE_SHARE)
+
+
+def _by_genre(counts: npt.NDArray[np.integer], names: Sequence[str]) -> Counter[str]:
+    """Count tracks by genre; under ``""`` those that have any."""
+    found = Counter[str]()
+    for count, name in zip(counts.tolist(), names, strict=True):
+        genres = {one.strip() for one in name.split(";") if one.strip()}
+        found.update(dict.fromkeys(genres | {""} if genres else (), count))
+    return found
 
 
 def told(traits: Sequence[Trait]) -> str:

@@ -573,3 +573,14 @@ def test_a_table_may_name_years_and_genres(tmp_path: Path) -> None:
     years = Catalog.from_frame(frame).years
     assert years[0] == 1994
     assert np.isnan(years[1])
+
+
+def test_durations_may_be_written_as_a_clock_shows_them(tmp_path: Path) -> None:
+    """``beet export -l -f jsonlines`` writes lengths so."""
+    path = tmp_path / "beets.jsonl"
+    rows = [("1", "4:05"), ("2", "1:02:03.5"), ("3", "61.5"), ("4", ""), ("5", "0:00"), ("6", "4:75")]
+    path.write_text("".join(json.dumps({"id": item, "title": "t", "length": length}) + "\n" for item, length in rows))
+    frame, report = read_tracks(path)
+    np.testing.assert_array_equal(frame["duration_s"], [245.0, 3723.5, 61.5, np.nan, np.nan, np.nan])
+    assert [problem.split(":", 1)[0] for problem in report.problems] == ["line 6"]
+    assert "'4:75' is not a number; taken as unknown" in report.problems[0]

@@ -1,7 +1,8 @@
 import numpy as np
+import pandas as pd
 
 from recommender.audio.signatures import NUMBERS, Signatures
-from recommender.ranking.cluster_traits import told, traits_of
+from recommender.ranking.cluster_traits import genre_of, told, traits_of
 
 
 def signatures(rng: np.random.Generator, n: int = 200) -> Signatures:
@@ -28,3 +29,19 @@ def test_unknown_sound_says_nothing() -> None:
     assert traits_of(none, np.arange(30)) == []
     few = signatures(np.random.default_rng(1))
     assert traits_of(few, np.arange(3)) == []
+
+
+def test_a_genre_that_most_have_and_few_elsewhere_is_told() -> None:
+    genres = ["dub; techno", "dub", "dub", "", "dub", "dub", "house"] + ["rock"] * 20 + ["techno"] * 5
+
+    def genre(genres, rows):
+        codes, names = pd.factorize(np.array(genres, dtype=object))
+        return genre_of(codes, names.tolist(), rows)
+
+    found = genre(genres, np.arange(7))
+    assert found is not None
+    assert found.words == "dub (83%)"
+    assert found.library == 5 / 31
+    assert genre(genres, np.arange(7, 11)) is None, "too few"
+    assert genre(["rock"] * 30, np.arange(10)) is None
+    assert genre([""] * 30, np.arange(10)) is None

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request, Response
 
 from recommender.errors import UnknownIdError
 from recommender.ranking.atlas import NOWHERE, SIDE, Atlas, map_vectors
-from recommender.ranking.cluster_traits import told, traits_of
+from recommender.ranking.cluster_traits import genre_of, told, traits_of
 from recommender.serving.cluster_names import name_cluster, names_of
 from recommender.serving.context import Context, Now, ServerContext
 from recommender.serving.live import Snapshot
@@ -100,12 +100,13 @@ def _cluster(now: Snapshot, atlas: Atlas, cluster: int, name: str | None) -> Clu
     artists = Counter(artist for artist in now.model.catalog.table["artist"].iloc[rows] if artist)
     tempo = now.signatures.column("tempo_bpm")[rows]
     tempo = tempo[tempo > 0]
+    genre = genre_of(*now.model.catalog.genre_codes, rows)
     x, y = np.median(atlas.places[rows], axis=0) if len(rows) else (0, 0)
     return Cluster(
         id=_id_of(now, cluster),
         name=name,
         label=", ".join(artist for artist, _ in artists.most_common(ARTISTS)) or f"Cluster {cluster + 1}",
-        traits=told(traits_of(now.signatures, rows)),
+        traits=told([*([genre] if genre else []), *traits_of(now.signatures, rows)]),
         size=len(rows),
         stability=round(float(atlas.stability[cluster]), 3),
         tempo_bpm=round(float(np.median(tempo)), 1) if len(tempo) else None,

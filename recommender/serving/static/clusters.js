@@ -28,10 +28,10 @@ function dot(colour) {
 
 function face(entry, cluster, pressed, choose) {
   const name = cluster ? (cluster.name ?? `${entry.key + 1} · ${cluster.label}`) : entry.text;
-  const note = cluster ? [count(entry.size, "track"), cluster.traits || (cluster.tempo_bpm && `${Math.round(cluster.tempo_bpm)} BPM`), cluster.stability < SURE ? "loose" : null].filter(Boolean).join(" · ") : count(entry.size, "track");
+  const note = cluster ? [count(entry.size, "track"), cluster.traits.replaceAll(/ \([^)]*\)/g, "") || (cluster.tempo_bpm && `${Math.round(cluster.tempo_bpm)} BPM`), cluster.stability < SURE ? "loose" : null].filter(Boolean).join(" · ") : count(entry.size, "track");
   return h(
     "button",
-    { type: "button", className: "key", "aria-pressed": String(pressed), onclick: () => choose(entry.key), title: cluster ? `Found again in a part of the tracks: ${Math.round(100 * cluster.stability)} %` : null },
+    { type: "button", className: "key", "aria-pressed": String(pressed), onclick: () => choose(entry.key), title: cluster ? `${cluster.traits ? `${cluster.traits}. ` : ""}Found again in a part of the tracks: ${Math.round(100 * cluster.stability)} %` : null },
     dot(entry.colour),
     h("span", { className: "key-name", dir: "auto" }, name),
     h("span", { className: "note" }, note),
