@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from datetime import UTC
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.datastructures import Headers
 
 from recommender.data.histories.listen import Unusable
@@ -26,6 +26,7 @@ from recommender.serving.live import Snapshot
 from recommender.serving.observing import LISTENS
 from recommender.serving.problems import Problem, problems
 from recommender.serving.rematching import rematch
+from recommender.serving.schemas.base import AskedId
 from recommender.serving.schemas.listenbrainz import (
     FEEDBACK,
     SUBMISSION,
@@ -177,7 +178,7 @@ def submit_feedback(body: Body, user_id: Listener, context: ServerContext) -> Ac
 
 @router.get("/user/{user_id:path}/listens", summary="Listens of a user", responses=problems(400, 422, 503))
 def list_listens(
-    user_id: str,
+    user_id: Annotated[AskedId, Path()],
     now: Now,
     context: ServerContext,
     max_ts: Annotated[int | None, Query(ge=0, le=10**11)] = None,
@@ -207,8 +208,8 @@ def list_listens(
     )
 
 
-@router.get("/user/{user_id:path}/listen-count", summary="Count the listens of a user", responses=problems(503))
-def count_listens(user_id: str, context: ServerContext) -> CountAnswer:
+@router.get("/user/{user_id:path}/listen-count", summary="Count the listens of a user", responses=problems(422, 503))
+def count_listens(user_id: Annotated[AskedId, Path()], context: ServerContext) -> CountAnswer:
     """Count what this server was told that a user listened to."""
     return CountAnswer(payload=CountPayload(count=context.store.count_listens_of(user_id)))
 

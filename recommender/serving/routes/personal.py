@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query
 from recommender.serving.context import Now, ServerContext
 from recommender.serving.problems import problems
 from recommender.serving.schemas import Identifier
+from recommender.serving.schemas.base import AskedId
 from recommender.serving.schemas.personal import ErasedAnswer, PersonalItem, PersonalPage
 from recommender.serving.views import history
 
@@ -23,7 +24,7 @@ NOTE = (
 
 @router.get("/{user_id:path}/export", summary="Everything that is kept of a user", responses=problems(404, 422, 503))
 def export_user(
-    user_id: str,
+    user_id: Annotated[AskedId, Path()],
     now: Now,
     context: ServerContext,
     after: Annotated[str, Query(max_length=512, description="From the address in `next`.")] = "",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Path, Response
 
 from recommender.errors import UnknownIdError
 from recommender.serving.context import ServerContext
 from recommender.serving.live import Snapshot
 from recommender.serving.problems import problems
+from recommender.serving.schemas.base import AskedId
 from recommender.serving.schemas.uploads import UploadStatus
 from recommender.serving.upload_jobs import OPEN, UploadJobs
 from recommender.serving.views import tracks_of
@@ -18,8 +19,8 @@ router = APIRouter(prefix="/v1/uploads", tags=["tracks"])
 POLL_S = 2
 
 
-@router.get("/{upload_id:path}", summary="What became of an upload", responses=problems(404, 503))
-def get_upload(upload_id: str, context: ServerContext, response: Response) -> UploadStatus:
+@router.get("/{upload_id:path}", summary="What became of an upload", responses=problems(404, 422, 503))
+def get_upload(upload_id: Annotated[AskedId, Path()], context: ServerContext, response: Response) -> UploadStatus:
     """Tell whether an upload that was answered with 202 waits, is being heard, became a track, or failed and why."""
     job = UploadJobs(context.store).get(upload_id)
     now = context.live.catch_up()

@@ -14,6 +14,9 @@ MAX_IDS = 5000
 
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
+AskedId = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
+"""An id that somebody asks the store for. PostgreSQL takes no text with NUL, not even to look for it."""
+
 
 def with_example(example: dict[str, Any], *, closed: bool = False) -> ConfigDict:
     """Return the config of a schema with an example; a closed one takes no unknown fields."""
