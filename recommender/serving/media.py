@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, Response
+from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 MEDIA_TYPES = {
@@ -41,15 +42,27 @@ class AudioResponse(FileResponse):
     """A file, or one part of it. A player asks for one part at a time.
 
     A request for several, which may make an answer of many times the file, gets the whole file, as RFC 9110 (14.2)
-    lets a server do; so does one that is no request for bytes.
+    lets a server do; so does one that is no request for bytes. Who has the file already, says If-None-Match, which
+    goes before Range (13.2.2), gets no byte of it.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
+        held = Headers(scope=scope).get("if-none-match", "")
+        if held.strip() == "*" or self.headers["etag"] in held:
+            unchanged = {name: self.headers[name] for name in ("etag", "cache-control")}
+            await Response(status_code=304, headers=unchanged)(scope, receive, send)
+            return
         asked = [value for name, value in scope["headers"] if name == b"range"]
         if len(asked) > 1 or (asked and not ONE_RANGE.fullmatch(asked[0])):
             scope = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != b"range"]}
         await super().__call__(scope, receive, send)
+
+
+def audio_response(path: Path) -> AudioResponse:
+    """Return the answer that sends a file which `find_audio` found."""
+    headers = {"Cache-Control": "private, max-age=3600"}
+    return AudioResponse(path, media_type=media_type(path), headers=headers, stat_result=os.stat(path))
 
 
 def find_audio(catalog_path: str, roots: Sequence[Path]) -> Path | None:

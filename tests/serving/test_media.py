@@ -140,6 +140,19 @@ def test_two_range_lines_are_as_good_as_none(client: httpx.Client) -> None:
     assert answer.status_code == 200
 
 
+def test_who_has_the_file_gets_it_not_again(client: httpx.Client) -> None:
+    tag = client.get(AUDIO).headers["etag"]
+    for held in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        for method, more in (("GET", {}), ("GET", {"Range": "bytes=0-9"}), ("HEAD", {})):
+            answer = client.request(method, AUDIO, headers={"If-None-Match": held, **more})
+            assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag), (held, method)
+            assert answer.headers["cache-control"] == "private, max-age=3600"
+    for other in ('"other"', "", tag.strip('"')):
+        assert client.get(AUDIO, headers={"If-None-Match": other}).status_code == 200
+    responses = client.get("/openapi.json").json()["paths"]["/v1/tracks/{track_id}/audio"]["get"]["responses"]
+    assert {"200", "206", "304", "404", "416"} <= set(responses)
+
+
 def test_head_tells_the_size_and_sends_nothing(client: httpx.Client) -> None:
     whole, head = client.get(AUDIO), client.head(AUDIO)
     assert (head.status_code, head.content) == (200, b"")

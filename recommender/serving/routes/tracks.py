@@ -14,7 +14,7 @@ from recommender.ranking.retrieval import sound_scan_of
 from recommender.ranking.sound import clock, similar_by_scan
 from recommender.serving.context import Now, ServerContext
 from recommender.serving.live import Snapshot
-from recommender.serving.media import AudioResponse, find_audio, media_type
+from recommender.serving.media import AudioResponse, audio_response, find_audio
 from recommender.serving.problems import Problem, problems
 from recommender.serving.routes.uploads import upload_status
 from recommender.serving.schemas import MAX_TOP, SimilarTracks, TrackAnswer, TrackPage, UploadAnswer
@@ -26,6 +26,7 @@ router = APIRouter(prefix="/v1/tracks", tags=["tracks"])
 AUDIO_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file.", "content": {"audio/*": {"schema": {"type": "string", "format": "binary"}}}},
     206: {"description": "A part of it, by the Range header."},
+    304: {"description": "What If-None-Match names is still the file."},
 }
 
 
@@ -163,7 +164,7 @@ def get_audio(track_id: str, now: Now, context: ServerContext) -> AudioResponse:
     path = find_audio(str(now.model.catalog.table["path"].iloc[row]), context.audio_roots)
     if path is None:
         raise Problem(404, "no-audio", f"there is no file to play for track {track_id!r} in the music folders")
-    return AudioResponse(path, media_type=media_type(path), headers={"Cache-Control": "private, max-age=3600"})
+    return audio_response(path)
 
 
 router.add_api_route("/{track_id:path}/audio", get_audio, methods=["HEAD"], include_in_schema=False)

@@ -11,7 +11,7 @@ from fastapi import Query, Response
 
 from recommender.serving.context import Now, ServerContext
 from recommender.serving.live import Snapshot
-from recommender.serving.media import AudioResponse, find_audio, media_type
+from recommender.serving.media import audio_response, find_audio
 from recommender.serving.problems import problems
 from recommender.serving.routes.tracks import AUDIO_RESPONSES
 from recommender.serving.search import fold
@@ -142,7 +142,7 @@ def _send(item_id: str, now: Snapshot, context: ServerContext) -> Response:
     path = find_audio(str(now.model.catalog.columns["path"][row]), context.audio_roots)
     if path is None:
         raise SubsonicError(NOT_FOUND, f"there is no file to play for track {item_id[:100]!r} in the music folders")
-    return AudioResponse(path, media_type=media_type(path), headers={"Cache-Control": "private, max-age=3600"})
+    return audio_response(path)
 
 
 @endpoint("stream", "Play a song", responses=SOUND)
