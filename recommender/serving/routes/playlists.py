@@ -39,7 +39,7 @@ FILES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The playlist.",
         "content": {
-            media: {"schema": {"type": "string", "format": "binary"}}
+            media: {"schema": {"type": "object"} if media.endswith("json") else {"type": "string", "format": "binary"}}
             for media in (MEDIA_TYPES[ending] for ending in ENDINGS.values())
         },
     }
@@ -81,7 +81,7 @@ def play_cluster(
     now: Now,
     context: ServerContext,
     length: Annotated[int, Query(ge=1, le=MAX_TOP)] = LENGTH,
-    seed: Annotated[int, Query(ge=0, le=2**31, description="Another one, another playlist.")] = 0,
+    seed: Annotated[int, Query(ge=0, le=2**31 - 1, description="Another one, another playlist.")] = 0,
     format: Annotated[  # noqa: A002 - as above
         Literal["json", "m3u8", "xspf", "jspf"] | None, Query(description="By the Accept header if left out.")
     ] = None,
