@@ -22,7 +22,7 @@ from recommender.serving.live import Snapshot
 from recommender.serving.problems import problems
 from recommender.serving.routes.atlas import members_of
 from recommender.serving.schemas import MAX_TOP, Track
-from recommender.serving.schemas.playlists import MAX_SEED, PlaylistAnswer, PlaylistRequest, RelaxedRule, UserShare
+from recommender.serving.schemas.playlists import PlaylistAnswer, PlaylistRequest, RelaxedRule, UserShare
 from recommender.serving.security import CallerNow
 from recommender.serving.views import history, tracks_of
 
@@ -39,8 +39,8 @@ FILES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The playlist.",
         "content": {
-            MEDIA_TYPES[ending]: {"schema": {"type": "object"} if name == "jspf" else {"type": "string"}}
-            for name, ending in ENDINGS.items()
+            media: {"schema": {"type": "object"} if media.endswith("json") else {"type": "string", "format": "binary"}}
+            for media in (MEDIA_TYPES[ending] for ending in ENDINGS.values())
         },
     }
 }
@@ -81,7 +81,7 @@ def play_cluster(
     now: Now,
     context: ServerContext,
     length: Annotated[int, Query(ge=1, le=MAX_TOP)] = LENGTH,
-    seed: Annotated[int, Query(ge=0, le=MAX_SEED, description="Another one, another playlist.")] = 0,
+    seed: Annotated[int, Query(ge=0, le=2**31 - 1, description="Another one, another playlist.")] = 0,
     format: Annotated[  # noqa: A002 - as above
         Literal["json", "m3u8", "xspf", "jspf"] | None, Query(description="By the Accept header if left out.")
     ] = None,

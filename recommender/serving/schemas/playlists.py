@@ -12,7 +12,6 @@ from recommender.serving.schemas.base import MAX_TOP, Identifier, with_example
 from recommender.serving.schemas.tracks import TRACK_EXAMPLE, Track
 
 MAX_SEEDS = 100
-MAX_SEED = 2**31 - 1
 Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Camelot = Annotated[str, StringConstraints(pattern=r"^(1[0-2]|[1-9])[ABab]$")]
 Year = Annotated[int, Field(ge=0, le=9999)]
@@ -104,7 +103,7 @@ class PlaylistRequest(BaseModel):
     as_given: bool = Field(
         default=False, description="The tracks are the playlist: nothing is added, left out or moved; for a download."
     )
-    seed: int = Field(default=0, ge=0, le=MAX_SEED, description="Another one varies it.")
+    seed: int = Field(default=0, ge=0, le=2**31 - 1, description="Another one varies it.")
 
     @model_validator(mode="after")
     def _ranges_have_a_lower_end(self) -> Self:
