@@ -84,6 +84,7 @@ def run(workspace: Workspace, *, host: str, port: int, workers: int, **choices: 
     if settings.require_keys:
         _check_keys(workspace, settings, host)
     os.environ[SETTINGS_VARIABLE] = settings.to_json()
+    allow_open_files()
     console.out.print(f"Serving {workspace.folder}: open http://{host}:{port}/ (API: /docs); Ctrl-C ends it")
     with tempfile.TemporaryDirectory(prefix="firstlisten-figures-") as figures:
         if workers > 1:
@@ -103,6 +104,15 @@ def run(workspace: Workspace, *, host: str, port: int, workers: int, **choices: 
                 timeout_worker_healthcheck=HUNG_S,
             )
         )
+
+
+def allow_open_files() -> None:
+    """Let the process open as many files as it may ask for: each connection is one, and shells allow few."""
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # some systems allow less than they tell
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def serve_until_ended(config: uvicorn.Config) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -16,12 +17,15 @@ class PatientProtocol(HttpToolsProtocol):
     That holds while the server waits for a request, or for the rest of one; a client that waits for its answer, or for
     the server to read on, may do so for as long as that takes. Between two requests uvicorn's own, shorter patience
     counts. What is no body (addresses, headers, trailers, what stands between the pieces of a body) may have
-    `MOST_HEAD_BYTES` at a time, and what was read with them; httptools itself sets no limit.
+    `MOST_HEAD_BYTES` at a time, and what was read with them; httptools itself sets no limit. Connections take
+    `SHARE_OF_FILES` of the files that the process may open, and a further one is told so: else those that say nothing
+    would leave none for the database.
     """
 
     EVERY_S = 15.0
     LEAST_BYTES = 4096
     MOST_HEAD_BYTES = 64 * 1024
+    SHARE_OF_FILES = 0.75
 
     _received = 0
     _head = 0
@@ -33,6 +37,9 @@ class PatientProtocol(HttpToolsProtocol):
         """Begin to watch."""
         super().connection_made(transport)
         self._next_look = self.loop.call_later(self.EVERY_S, self._look)
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        if files != resource.RLIM_INFINITY and len(self.connections) > self.SHARE_OF_FILES * files:
+            self._refuse(503, f"this server has {len(self.connections) - 1} connections and takes no more; try later")
 
     def data_received(self, data: bytes) -> None:
         """Take in what the client sent."""
@@ -83,6 +90,7 @@ class PatientProtocol(HttpToolsProtocol):
     def _refuse(self, status: int, detail: str) -> None:
         if self.cycle is None or self.cycle.response_complete:
             body = json.dumps(problem_document(status, None, detail, "", "")).encode()
-            head = f"content-type: {PROBLEM_TYPE}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
-            self.transport.write(STATUS_LINE[status] + head.encode() + body)
+            head = f"content-type: {PROBLEM_TYPE}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n"
+            later = "retry-after: 5\r\n" if status == 503 else ""
+            self.transport.write(STATUS_LINE[status] + f"{head}{later}\r\n".encode() + body)
         self.transport.close()

@@ -14,6 +14,7 @@ import httpx
 import psutil
 import pytest
 
+from pipelines.serve import allow_open_files
 from recommender.serving.app import create_app
 from recommender.serving.patience import PatientProtocol
 from tests.serving.conftest import World, make_settings, running
@@ -89,6 +90,34 @@ def test_a_client_that_waits_for_its_answer_may_wait(hasty: str) -> None:
         for _ in range(2):
             assert client.get("/healthz").status_code == 200
             time.sleep(2.5 * TICK_S)
+
+
+def test_a_connection_too_many_is_told_so_and_leaves_files_to_the_server(world: World, tmp_path: Path) -> None:
+    class Crowded(PatientProtocol):
+        SHARE_OF_FILES = 20 / resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+    with running(create_app(make_settings(world, tmp_path)), http=Crowded) as url:
+        with contextlib.ExitStack() as held:
+            silent = [held.enter_context(connected(url)) for _ in range(20)]
+            for _ in range(3):
+                refused = httpx.get(f"{url}/healthz")
+                assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+                assert "20 connections" in refused.json()["detail"]
+            silent[0].sendall(WHOLE)
+            assert silent[0].recv(99).startswith(b"HTTP/1.1 200")
+        until = time.monotonic() + 10
+        while httpx.get(f"{url}/healthz").status_code != 200:
+            assert time.monotonic() < until
+
+
+def test_a_server_may_open_as_many_files_as_it_may_ask_for() -> None:
+    soft, hard = before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft - 1, hard))
+        allow_open_files()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 CHUNKED = HEAD.replace(b"Content-Length: 2000000", b"Transfer-Encoding: chunked") + b"\r\n"
